@@ -1,0 +1,41 @@
+//! Name the bounds of a schema and of one validation; every one is a rule of the ledger, so a change needs new `rules`.
+
+/// Bytes of a schema as JSON without white space.
+pub const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Levels of arrays and objects in a schema.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Subschemas a schema holds or refers to, the bundled metaschemas it names among them.
+pub const SUBSCHEMAS_MAX: usize = 4096;
+/// Distinct regular expressions in a schema.
+pub const PATTERNS_MAX: usize = 256;
+/// Bytes of one regular expression.
+pub const PATTERN_BYTES_MAX: usize = 1024;
+/// Bytes of one compiled regular expression, as its engine counts them.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes one regular expression may cache while it runs.
+pub const PATTERN_CACHE_BYTES_MAX: usize = 256 * 1024;
+/// Backtracks of one match; a match that needs more refuses the document.
+pub const PATTERN_BACKTRACK_MAX: usize = 100_000;
+/// Ways one subschema is applied, through references and logic, to the value it is applied to.
+pub const IN_PLACE_PATHS_MAX: u64 = 10_000;
+/// Longest chain of references and logic between a value and a keyword that judges it.
+pub const IN_PLACE_DEPTH_MAX: usize = 32;
+/// Entries of all in-place expansions of a schema together: bounds the memory of a compiled schema.
+pub const EXPANSION_MAX: usize = 256 * 1024;
+
+/// Levels of arrays and objects in a document.
+pub const DOCUMENT_DEPTH_MAX: usize = 64;
+/// Units of work of one validation; one unit is about one keyword judging one value.
+pub const WORK_MAX: u64 = 4_000_000;
+/// Violations reported for one document.
+pub const VIOLATIONS_MAX: usize = 16;
+
+/// Compiled bytes up to which a regular expression is taken to read a byte in constant time.
+pub(super) const PATTERN_LIGHT_BYTES_MAX: usize = 64 * 1024;
+/// Backtracks an ordinary match stays under; only one that does not is charged the whole limit.
+pub(super) const PATTERN_BACKTRACK_USUAL: usize = 100;
+
+const _: () = assert!(PATTERN_LIGHT_BYTES_MAX < PATTERN_COMPILED_BYTES_MAX);
+const _: () = assert!(PATTERN_BACKTRACK_USUAL < PATTERN_BACKTRACK_MAX);
+const _: () = assert!((PATTERN_BACKTRACK_MAX as u64) < WORK_MAX);
+const _: () = assert!(SCHEMA_DEPTH_MAX < 128, "serde_json parses no deeper");

@@ -1,0 +1,124 @@
+//! Keep the families of a [`Kv`] in one RocksDB database.
+
+use super::kv::{Batch, Change, Family, Kv, KvError, Pair};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
+    IteratorMode, Options, ReadOptions, WriteBatch,
+};
+use std::path::Path;
+
+const BLOCK_CACHE_BYTES: usize = 64 << 20;
+const WRITE_BUFFER_BYTES: usize = 32 << 20;
+const WRITE_BUFFERS_TOTAL_BYTES: usize = 96 << 20;
+const OPEN_FILES_MAX: i32 = 512;
+const WAL_BYTES_PER_SYNC: u64 = 1 << 20;
+
+/// A [`Kv`] on disk. One process at a time: a second one is refused by the lock file.
+pub struct RocksKv {
+    db: DB,
+    path: String,
+}
+
+impl RocksKv {
+    /// Opens the database in the folder `path`, made when absent, with exactly these families.
+    ///
+    /// A torn tail of the write-ahead log is what a power cut leaves, and is dropped: nothing in it was
+    /// synced. Any other damage is refused, never skipped (the default mode drops synced records in
+    /// silence after one flipped bit).
+    pub fn open(path: &Path, families: &[Family]) -> Result<RocksKv, KvError> {
+        let name = path.display().to_string();
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let descriptors = families.iter().map(|family| ColumnFamilyDescriptor::new(*family, family_options(&cache)));
+        let db = DB::open_cf_descriptors(&database_options(), path, descriptors)
+            .map_err(|e| KvError::Database { path: name.clone(), message: e.to_string() })?;
+        Ok(RocksKv { db, path: name })
+    }
+
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.db.cf_handle(family).expect("only families named at open are used")
+    }
+
+    fn failed(&self, error: rocksdb::Error) -> KvError {
+        KvError::Database { path: self.path.clone(), message: error.to_string() }
+    }
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_recycle_log_file_num(0);
+    options.set_wal_bytes_per_sync(WAL_BYTES_PER_SYNC);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_db_write_buffer_size(WRITE_BUFFERS_TOTAL_BYTES);
+    options.set_keep_log_file_num(2);
+    options
+}
+
+fn family_options(cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_bloom_filter(10.0, false);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    options
+}
+
+fn checked_reads() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_verify_checksums(true);
+    options
+}
+
+impl Kv for RocksKv {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.db.get_cf_opt(self.family(family), key, &checked_reads()).map_err(|e| self.failed(e))
+    }
+
+    fn scan(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let mut options = checked_reads();
+        options.set_iterate_upper_bound(to.to_vec());
+        let start = IteratorMode::From(from, Direction::Forward);
+        let pairs = self.db.iterator_cf_opt(self.family(family), options, start).take(limit);
+        pairs.map(|pair| pair.map(|(k, v)| (k.into_vec(), v.into_vec())).map_err(|e| self.failed(e))).collect()
+    }
+
+    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError> {
+        if from >= to {
+            return Ok(None);
+        }
+        let mut options = checked_reads();
+        options.set_iterate_lower_bound(from.to_vec());
+        options.set_iterate_upper_bound(to.to_vec());
+        let mut pairs = self.db.iterator_cf_opt(self.family(family), options, IteratorMode::End);
+        let last = pairs.next().transpose().map_err(|e| self.failed(e))?;
+        Ok(last.map(|(k, v)| (k.into_vec(), v.into_vec())))
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), KvError> {
+        let mut writes = WriteBatch::default();
+        for change in batch.changes {
+            match change {
+                Change::Put { family, key, value } => writes.put_cf(self.family(family), key, value),
+                Change::Delete { family, key } => writes.delete_cf(self.family(family), key),
+                Change::DeleteRange { family, from, to } => writes.delete_range_cf(self.family(family), from, to),
+            }
+        }
+        self.db.write(writes).map_err(|e| self.failed(e))
+    }
+
+    fn sync(&self) -> Result<(), KvError> {
+        self.db.flush_wal(true).map_err(|e| self.failed(e))
+    }
+}

@@ -1,0 +1,152 @@
+//! Sign checkpoints and count the organisations that countersigned one.
+
+use crate::note::{Note, NoteSignature, VerifierKey};
+use crate::{Hash, KeyPair, Membership, ProofError};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use std::collections::BTreeMap;
+
+/// A tree size and root of one ledger's log (C2SP tlog-checkpoint with exactly three lines).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The ledger: `<ledger>/<genesis hash>`.
+    pub origin: String,
+    /// How many leaves the log has.
+    pub size: u64,
+    /// The root over them.
+    pub root: Hash,
+}
+
+impl Checkpoint {
+    /// The three lines that are signed.
+    pub fn to_text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root.0))
+    }
+
+    /// Reads exactly three lines.
+    pub fn parse(text: &str) -> Result<Checkpoint, ProofError> {
+        let wrong = |reason: &str| ProofError::malformed("checkpoint", reason);
+        let lines: Vec<&str> =
+            text.strip_suffix('\n').ok_or_else(|| wrong("no line feed at the end"))?.split('\n').collect();
+        let [origin, size, root] = lines[..] else {
+            return Err(wrong("not three lines"));
+        };
+        let number: u64 = size.parse().map_err(|_| wrong("the size is no number"))?;
+        if number.to_string() != size || number > crate::INTEGER_MAX {
+            return Err(wrong("the size is not in its one decimal form"));
+        }
+        let bytes = BASE64_STANDARD.decode(root).map_err(|_| wrong("the root is not base64"))?;
+        Ok(Checkpoint { origin: origin.to_owned(), size: number, root: Hash::from_slice("checkpoint.root", &bytes)? })
+    }
+
+    /// The log signature line of a node, under its log key.
+    pub fn log_signature(&self, key: &KeyPair) -> NoteSignature {
+        let verifier = VerifierKey::log(&self.origin, key.public());
+        let signature = key.sign(self.to_text().as_bytes()).to_vec();
+        NoteSignature { id: verifier.id(), name: verifier.name, signature }
+    }
+
+    /// The cosignature of a node over this checkpoint at `time`, seconds since 1970.
+    pub fn cosign(&self, node: &str, time: u64, key: &KeyPair) -> Cosignature {
+        Cosignature { node: node.to_owned(), time, signature: key.sign(&self.cosigned_message(time)) }
+    }
+
+    /// What a cosigner signs (C2SP tlog-cosignature, type 0x04).
+    pub fn cosigned_message(&self, time: u64) -> Vec<u8> {
+        format!("cosignature/v1\ntime {time}\n{}", self.to_text()).into_bytes()
+    }
+}
+
+/// One node's countersignature over a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cosignature {
+    /// Who: `<organisation>/<node>`.
+    pub node: String,
+    /// When, seconds since 1970.
+    pub time: u64,
+    /// Over [`Checkpoint::cosigned_message`].
+    pub signature: [u8; 64],
+}
+
+impl Cosignature {
+    /// The note line, for the node's cosign key.
+    pub fn to_note_signature(&self, key: &VerifierKey) -> NoteSignature {
+        let mut signature = self.time.to_be_bytes().to_vec();
+        signature.extend_from_slice(&self.signature);
+        NoteSignature { name: self.node.clone(), id: key.id(), signature }
+    }
+}
+
+/// A checkpoint that a quorum of the organisations countersigned. There is no other way to make one.
+#[derive(Debug, Clone)]
+pub struct CertifiedCheckpoint {
+    checkpoint: Checkpoint,
+    note: String,
+    signers: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl CertifiedCheckpoint {
+    /// Checks a checkpoint note against the membership in force at its size.
+    ///
+    /// A line by an unknown key is skipped, as C2SP asks; one by a known key that fails makes the whole note
+    /// false. It needs a log signature of a member's node, and cosignatures of a quorum of organisations, each
+    /// counted once.
+    pub fn verify(note: &str, origin: &str, membership: &Membership) -> Result<CertifiedCheckpoint, ProofError> {
+        let parsed = Note::parse(note)?;
+        let checkpoint = Checkpoint::parse(&parsed.text)?;
+        if checkpoint.origin != origin {
+            return Err(ProofError::mismatch("checkpoint.origin", origin, &checkpoint.origin));
+        }
+        let mut logs = 0;
+        let mut signers: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for line in &parsed.signatures {
+            if let Some(key) = membership.log_key_of(origin, line) {
+                check_log_line(&checkpoint, line, &key)?;
+                logs += usize::from(membership.counts(&key.key, checkpoint.size));
+            } else if let Some(key) = membership.cosign_key_of(line) {
+                let time = check_cosignature_line(&checkpoint, line, &key)?;
+                if membership.counts(&key.key, checkpoint.size) {
+                    let organisation = crate::organisation_of(&line.name).to_owned();
+                    signers.entry(organisation).or_default().insert(line.name.clone(), time);
+                }
+            }
+        }
+        if signers.len() < membership.quorum() {
+            return Err(ProofError::NoQuorum { signed: signers.len(), quorum: membership.quorum() });
+        }
+        if logs == 0 {
+            return Err(ProofError::malformed("checkpoint", "no log signature of a member's node"));
+        }
+        Ok(CertifiedCheckpoint { checkpoint, note: note.to_owned(), signers })
+    }
+
+    /// What is certified.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The note as it was given.
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// The organisations that countersigned, and for each its nodes with the seconds since 1970 of their signing.
+    pub fn signers(&self) -> &BTreeMap<String, BTreeMap<String, u64>> {
+        &self.signers
+    }
+}
+
+fn check_log_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<(), ProofError> {
+    let false_line = || ProofError::FalseSignature { field: format!("log signature {}", hex::encode(line.id)) };
+    let signature = line.signature.as_slice().try_into().map_err(|_| false_line())?;
+    let holds = key.key.verify_strict(checkpoint.to_text().as_bytes(), signature);
+    if holds { Ok(()) } else { Err(false_line()) }
+}
+
+fn check_cosignature_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<u64, ProofError> {
+    let false_line = || ProofError::FalseSignature { field: format!("cosignature of {}", line.name) };
+    let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(false_line)?;
+    let time = u64::from_be_bytes(*time);
+    let signature = signature.try_into().map_err(|_| false_line())?;
+    let holds = key.key.verify_strict(&checkpoint.cosigned_message(time), signature);
+    if holds { Ok(time) } else { Err(false_line()) }
+}

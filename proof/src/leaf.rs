@@ -1,0 +1,189 @@
+//! Write and read the leaves of the Merkle log.
+
+use crate::limits::{JSON_DEPTH_MAX, LEAF_BYTES_MAX};
+use crate::{Hash, ProofError, canonical, check_account, parse_json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One entry of the Merkle log; canonical JSON of at most 4 KiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Leaf {
+    /// Leaf 0: which genesis this is.
+    Genesis(GenesisLeaf),
+    /// A transaction that was executed.
+    Transaction(TransactionLeaf),
+    /// The end of a block.
+    Seal(SealLeaf),
+}
+
+/// Leaf 0 of every ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisLeaf {
+    /// The genesis hash.
+    pub genesis: Hash,
+    /// The form of this leaf: 1.
+    pub v: u64,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// All its operations took effect.
+    Applied,
+    /// It was executed, found invalid, and changed nothing.
+    Rejected,
+}
+
+/// A transaction's place in history, whether it was applied or rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionLeaf {
+    /// The hash of the signed body.
+    pub body: Hash,
+    /// The first signer's account.
+    pub by: String,
+    /// Why it was rejected: `[A-Z][A-Z0-9_]{0,63}`; absent when applied.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
+    /// The block's height.
+    pub height: u64,
+    /// The transaction id.
+    pub id: Hash,
+    /// Applied or rejected.
+    pub outcome: Outcome,
+    /// SHA-256 of the canonical array of signatures.
+    pub signatures: Hash,
+    /// The form of this leaf: 1.
+    pub v: u64,
+    /// SHA-256 of the canonical array of record hashes; absent when rejected.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub writes: Option<Hash>,
+}
+
+/// The last leaf of a block: its header, state root and membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealLeaf {
+    /// The index of the block's first leaf.
+    pub first: u64,
+    /// The block's height.
+    pub height: u64,
+    /// How many leaves the block has, this one among them.
+    pub leaves: u64,
+    /// The hash of the membership document in force.
+    pub members: Hash,
+    /// The hash of the membership document in force from the next block.
+    pub next_members: Hash,
+    /// The leaf hash of the seal before; the genesis hash at height 0.
+    pub previous: Hash,
+    /// The digest of the proposal; the genesis hash at height 0.
+    pub proposal: Hash,
+    /// Who proposed it; null at height 0 and nowhere else.
+    pub proposer: Option<String>,
+    /// The number of the rules in force.
+    pub rules: u64,
+    /// The root of the state after the block.
+    pub state: Hash,
+    /// The Raft term of the proposal.
+    pub term: u64,
+    /// The proposal's time, milliseconds since 1970.
+    pub time: u64,
+    /// The form of this leaf: 1.
+    pub v: u64,
+}
+
+impl SealLeaf {
+    /// The index of this leaf.
+    pub fn index(&self) -> u64 {
+        self.first + self.leaves - 1
+    }
+
+    /// The size of the log after this leaf.
+    pub fn tree_size(&self) -> u64 {
+        self.first + self.leaves
+    }
+}
+
+impl Leaf {
+    /// The canonical bytes, which are what is hashed.
+    ///
+    /// # Panics
+    /// When they are longer than a leaf may be: every part of ours is bounded well below.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bytes = canonical(self);
+        assert!(bytes.len() <= LEAF_BYTES_MAX, "a leaf of {} bytes", bytes.len());
+        bytes
+    }
+
+    /// Reads a leaf, refusing unknown kinds, versions and members, and bytes that are not canonical.
+    pub fn parse(bytes: &[u8]) -> Result<Leaf, ProofError> {
+        ProofError::check_max("leaf", bytes.len(), LEAF_BYTES_MAX)?;
+        let value = parse_json("leaf", bytes, JSON_DEPTH_MAX)?;
+        if canonical(&value) != bytes {
+            return Err(ProofError::malformed("leaf", "not in canonical form (RFC 8785)"));
+        }
+        let Value::Object(mut members) = value else {
+            return Err(ProofError::malformed("leaf", "not an object"));
+        };
+        let kind = members.remove("kind");
+        let rest = Value::Object(members);
+        let malformed = |e: serde_json::Error| ProofError::malformed("leaf", e.to_string());
+        let leaf = match kind.as_ref().and_then(Value::as_str) {
+            Some("genesis") => Leaf::Genesis(serde_json::from_value(rest).map_err(malformed)?),
+            Some("transaction") => Leaf::Transaction(serde_json::from_value(rest).map_err(malformed)?),
+            Some("seal") => Leaf::Seal(serde_json::from_value(rest).map_err(malformed)?),
+            _ => return Err(ProofError::malformed("leaf.kind", "unknown")),
+        };
+        leaf.check()?;
+        Ok(leaf)
+    }
+
+    fn check(&self) -> Result<(), ProofError> {
+        let v = match self {
+            Leaf::Genesis(leaf) => leaf.v,
+            Leaf::Transaction(leaf) => leaf.v,
+            Leaf::Seal(leaf) => leaf.v,
+        };
+        if v != 1 {
+            return Err(ProofError::mismatch("leaf.v", 1, v));
+        }
+        match self {
+            Leaf::Genesis(_) => Ok(()),
+            Leaf::Transaction(leaf) => leaf.check(),
+            Leaf::Seal(leaf) => leaf.check(),
+        }
+    }
+}
+
+impl TransactionLeaf {
+    fn check(&self) -> Result<(), ProofError> {
+        check_account("leaf.by", &self.by)?;
+        match (self.outcome, &self.code, self.writes) {
+            (Outcome::Applied, None, Some(_)) => Ok(()),
+            (Outcome::Rejected, Some(code), None) if is_code(code) => Ok(()),
+            _ => Err(ProofError::malformed("leaf.outcome", "applied goes with writes, rejected with a code")),
+        }
+    }
+}
+
+impl SealLeaf {
+    fn check(&self) -> Result<(), ProofError> {
+        if self.leaves == 0 {
+            return Err(ProofError::malformed("leaf.leaves", "none"));
+        }
+        if self.proposer.is_none() != (self.height == 0) {
+            return Err(ProofError::malformed("leaf.proposer", "null at height 0 and nowhere else"));
+        }
+        Ok(())
+    }
+}
+
+fn is_code(code: &str) -> bool {
+    let bytes = code.as_bytes();
+    bytes.len() <= 64
+        && bytes.first().is_some_and(u8::is_ascii_uppercase)
+        && bytes.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+}

@@ -1,0 +1,50 @@
+//! Define and check what an auditor and a signer need: transactions, leaves, the log, receipts, proofs.
+//!
+//! This crate is the ground floor. It is pure: bytes in, verdicts out; no clock, no file, no socket. Whatever
+//! it parses comes from somebody else, so it never panics on input, and each stage of trust is a type of its own
+//! ([`Checkpoint`] / [`CertifiedCheckpoint`], [`Receipt`] / [`VerifiedReceipt`]).
+//!
+//! The bytes are described for a second implementer in `docs/formats.md`; the golden vectors are in
+//! `proof/tests/vectors`.
+
+mod canonical;
+mod checkpoint;
+mod error;
+mod genesis;
+mod hash;
+mod key;
+mod leaf;
+pub mod limits;
+mod log_tree;
+mod membership;
+mod name;
+mod note;
+mod proposal;
+mod receipt;
+mod state_proof;
+mod state_tree;
+mod transaction;
+mod version;
+
+pub use canonical::{INTEGER_MAX, canonical, parse_canonical, parse_json};
+pub use checkpoint::{CertifiedCheckpoint, Checkpoint, Cosignature};
+pub use error::ProofError;
+pub use genesis::{Access, Collection, FoundingNode, FoundingOrganisation, Genesis, GenesisDocument, Limits};
+pub use hash::{Hash, plain_hash, tagged_hash};
+pub use key::{KeyPair, PublicKey};
+pub use leaf::{GenesisLeaf, Leaf, Outcome, SealLeaf, TransactionLeaf};
+pub use log_tree::{LogTree, consistency_proof, inclusion_proof, leaf_hash, log_root, node_hash, verify_inclusion};
+pub use membership::{Member, Membership, NodeKeys};
+pub use name::{
+    SYSTEM_COLLECTIONS, check_account, check_collection, check_document_id, check_name, check_node, organisation_of,
+};
+pub use note::{Note, NoteSignature, VerifierKey};
+pub use proposal::{Proposal, ProposalHeader};
+pub use receipt::{Receipt, VerifiedReceipt};
+pub use state_proof::{StateAnswer, StateProof, StateProofKind, VerifiedState};
+pub use state_tree::StateTree;
+pub use transaction::{
+    Append, Body, DefineCollection, Increment, Operation, Precondition, RemoveNode, SetAccount, SetNode, SetRules,
+    Signer, Transaction, TransactionBytes, Unit, operation, precondition,
+};
+pub use version::{VersionRecord, salt, state_key, value_hash};

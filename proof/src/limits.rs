@@ -1,0 +1,41 @@
+//! Name every maximum of the formats in this crate.
+
+/// Nesting of a JSON document or predicate.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Nesting of what carries a schema: a genesis, a collection's definition.
+pub const DEFINITION_DEPTH_MAX: usize = 96;
+/// Bytes of one leaf.
+pub const LEAF_BYTES_MAX: usize = 4096;
+/// Bytes of a document id.
+pub const DOCUMENT_ID_BYTES_MAX: usize = 256;
+/// Bytes of a transaction's `caller`.
+pub const CALLER_BYTES_MAX: usize = 256;
+/// Signers of one transaction.
+pub const SIGNERS_MAX: usize = 16;
+/// Operations of one transaction.
+pub const OPERATIONS_MAX: usize = 1024;
+/// Members of a predicate.
+pub const PREDICATE_MEMBERS_MAX: usize = 16;
+/// Keys of one account.
+pub const ACCOUNT_KEYS_MAX: usize = 16;
+/// Bytes of a node's address.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// Bytes of a genesis document.
+pub const GENESIS_BYTES_MAX: usize = 4 << 20;
+/// Organisations of a ledger.
+pub const ORGANISATIONS_MAX: usize = 64;
+/// Signature lines of a note; C2SP asks verifiers for 16 or more.
+pub const NOTE_SIGNATURES_MAX: usize = 256;
+/// Bytes of a note.
+pub const NOTE_BYTES_MAX: usize = 64 << 10;
+/// Hashes of an inclusion path: the log has fewer than 2^53 leaves.
+pub const PATH_HASHES_MAX: usize = 53;
+/// Bytes of a receipt file.
+pub const RECEIPT_BYTES_MAX: usize = 128 << 10;
+/// Siblings of a state proof: the key's bits.
+pub const STATE_SIBLINGS_MAX: usize = 256;
+/// Transactions of one proposal.
+pub const PROPOSAL_TRANSACTIONS_MAX: usize = 65_536;
+
+const _: () = assert!(LEAF_BYTES_MAX <= u16::MAX as usize, "an entry bundle prefixes each leaf with its u16 length");
+const _: () = assert!(NOTE_BYTES_MAX < RECEIPT_BYTES_MAX);

@@ -1,0 +1,180 @@
+//! Prove what the state holds, or does not hold, under one document.
+
+use crate::limits::DEFINITION_DEPTH_MAX;
+use crate::state_tree::{EMPTY, climb, leaf_node};
+use crate::{
+    Hash, Leaf, Membership, ProofError, Receipt, SealLeaf, VerifiedReceipt, VersionRecord, canonical, parse_canonical,
+    plain_hash, state_key, value_hash,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A state proof file; canonical JSON with `"kind":"state-proof"`. Nothing in it is believed yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateProof {
+    /// What file this is.
+    pub kind: StateProofKind,
+    /// For absence: the only leaf on the key's way, `[state key, record hash]`; null where the way ends empty.
+    pub neighbour: Option<(Hash, Hash)>,
+    /// The document's newest record; null for a document that never was.
+    pub record: Option<VersionRecord>,
+    /// The value's salt; null with the value.
+    pub salt: Option<Hash>,
+    /// The receipt of the seal that names the state root.
+    pub seal: String,
+    /// The hashes beside the key's way, leaf to root.
+    pub siblings: Vec<Hash>,
+    /// The form of this proof: 1.
+    pub v: u64,
+    /// The document; null for a reader without access, and when it is absent.
+    pub value: Option<Value>,
+}
+
+/// The one kind of a state proof file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StateProofKind {
+    /// The only one.
+    #[serde(rename = "state-proof")]
+    StateProof,
+}
+
+/// What a state proof says of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StateAnswer {
+    /// It is there, in this version, with this value.
+    Present {
+        /// Its newest record.
+        record: VersionRecord,
+        /// Its value; none when the proof withholds it.
+        value: Option<Value>,
+    },
+    /// It was deleted by this record.
+    Deleted {
+        /// Its newest record, whose value is null.
+        record: VersionRecord,
+    },
+    /// It never was.
+    Absent,
+}
+
+/// A state proof whose every check held. There is no other way to make one.
+#[derive(Debug, Clone)]
+pub struct VerifiedState {
+    answer: StateAnswer,
+    seal: SealLeaf,
+    receipt: VerifiedReceipt,
+}
+
+impl StateProof {
+    /// Reads a state proof file.
+    pub fn parse(bytes: &[u8]) -> Result<StateProof, ProofError> {
+        let proof: StateProof = parse_canonical("state proof", bytes, DEFINITION_DEPTH_MAX)?;
+        if proof.v != 1 {
+            return Err(ProofError::mismatch("state proof.v", 1, proof.v));
+        }
+        Ok(proof)
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        canonical(self)
+    }
+
+    /// Checks everything about the document `id` of `collection`.
+    pub fn verify(
+        &self,
+        origin: &str,
+        membership: &Membership,
+        collection: &str,
+        id: &str,
+    ) -> Result<VerifiedState, ProofError> {
+        let receipt = Receipt::parse(&self.seal)?.verify(origin, membership)?;
+        let Leaf::Seal(seal) = receipt.leaf().clone() else {
+            return Err(ProofError::malformed("state proof.seal", "the receipt is not of a seal"));
+        };
+        let key = state_key(collection, id);
+        let (end, answer) = self.end_of_way(&key, collection, id)?;
+        let root = climb(&key, end, &self.siblings)?;
+        if root != seal.state {
+            return Err(ProofError::mismatch("state proof.siblings", seal.state, root));
+        }
+        Ok(VerifiedState { answer, seal, receipt })
+    }
+
+    fn end_of_way(&self, key: &Hash, collection: &str, id: &str) -> Result<(Hash, StateAnswer), ProofError> {
+        let Some(record) = &self.record else {
+            return Ok((self.end_of_absence(key)?, StateAnswer::Absent));
+        };
+        if self.neighbour.is_some() {
+            return Err(ProofError::malformed("state proof.neighbour", "stands beside a record"));
+        }
+        if (record.collection.as_str(), record.id.as_str()) != (collection, id) {
+            return Err(ProofError::mismatch(
+                "state proof.record",
+                format!("{collection}/{id}"),
+                format!("{}/{}", record.collection, record.id),
+            ));
+        }
+        if record.v != 1 {
+            return Err(ProofError::mismatch("state proof.record.v", 1, record.v));
+        }
+        let answer = self.answer_of(record)?;
+        Ok((leaf_node(key, &plain_hash(&record.preimage())), answer))
+    }
+
+    fn end_of_absence(&self, key: &Hash) -> Result<Hash, ProofError> {
+        if self.value.is_some() || self.salt.is_some() {
+            return Err(ProofError::malformed("state proof.value", "stands without a record"));
+        }
+        match self.neighbour {
+            None => Ok(EMPTY),
+            Some((other, _)) if other == *key => {
+                Err(ProofError::malformed("state proof.neighbour", "is the document itself"))
+            }
+            Some((other, record)) => {
+                // The neighbour must lie on this key's way: the same bits down to where the way ends.
+                let shared = (0..self.siblings.len().min(256))
+                    .all(|d| crate::state_tree::bit(&other, d) == crate::state_tree::bit(key, d));
+                if !shared {
+                    return Err(ProofError::malformed("state proof.neighbour", "does not lie on the document's way"));
+                }
+                Ok(leaf_node(&other, &record))
+            }
+        }
+    }
+
+    fn answer_of(&self, record: &VersionRecord) -> Result<StateAnswer, ProofError> {
+        match (&record.value, &self.value, &self.salt) {
+            (None, None, None) => Ok(StateAnswer::Deleted { record: record.clone() }),
+            (Some(_), None, None) => Ok(StateAnswer::Present { record: record.clone(), value: None }),
+            (Some(expected), Some(value), Some(salt)) => {
+                let found = value_hash(salt, &canonical(value));
+                if found != *expected {
+                    return Err(ProofError::mismatch("state proof.value", expected, found));
+                }
+                Ok(StateAnswer::Present { record: record.clone(), value: Some(value.clone()) })
+            }
+            _ => {
+                Err(ProofError::malformed("state proof.value", "value and salt go together, and with a record's value"))
+            }
+        }
+    }
+}
+
+impl VerifiedState {
+    /// What was proved of the document.
+    pub fn answer(&self) -> &StateAnswer {
+        &self.answer
+    }
+
+    /// The seal whose state root it was proved under.
+    pub fn seal(&self) -> &SealLeaf {
+        &self.seal
+    }
+
+    /// The seal's receipt.
+    pub fn receipt(&self) -> &VerifiedReceipt {
+        &self.receipt
+    }
+}

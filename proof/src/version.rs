@@ -1,0 +1,59 @@
+//! Hash what a document's version is: its value, its record and its place in the state.
+
+use crate::hash::tagged;
+use crate::{Hash, canonical, tagged_hash};
+use serde::{Deserialize, Serialize};
+
+/// One version of a document, as the state commits to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionRecord {
+    /// The document's collection.
+    pub collection: String,
+    /// The block that wrote it.
+    pub height: u64,
+    /// The document's id.
+    pub id: String,
+    /// The record hash of the version before; null for version 1.
+    pub previous: Option<Hash>,
+    /// The transaction that wrote it; the genesis hash at height 0.
+    pub transaction: Hash,
+    /// The form of this record: 1.
+    pub v: u64,
+    /// The value's hash; null for a version that deletes.
+    pub value: Option<Hash>,
+    /// Counts from 1, through deletions too.
+    pub version: u64,
+}
+
+impl VersionRecord {
+    /// The bytes whose SHA-256 is the record hash.
+    pub fn preimage(&self) -> Vec<u8> {
+        tagged("version", &canonical(self))
+    }
+
+    /// The record hash.
+    pub fn hash(&self) -> Hash {
+        crate::plain_hash(&self.preimage())
+    }
+
+    /// Where the record stands in the state.
+    pub fn state_key(&self) -> Hash {
+        state_key(&self.collection, &self.id)
+    }
+}
+
+/// The key of a document in the state.
+pub fn state_key(collection: &str, id: &str) -> Hash {
+    tagged_hash("state-key", &[&canonical(&[collection, id])])
+}
+
+/// What is hashed with a value so that nobody can guess a document he may not read.
+pub fn salt(nonce: &[u8], collection: &str, id: &str) -> Hash {
+    tagged_hash("salt", &[nonce, &canonical(&[collection, id])])
+}
+
+/// The hash of a document's canonical bytes under its salt.
+pub fn value_hash(salt: &Hash, canonical_value: &[u8]) -> Hash {
+    tagged_hash("value", &[&salt.0, canonical_value])
+}

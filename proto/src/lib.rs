@@ -1,0 +1,1 @@
+//! Describe the public gRPC API.
