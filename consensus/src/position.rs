@@ -20,14 +20,12 @@ impl fmt::Display for Position {
     }
 }
 
-impl From<LogId> for Position {
-    fn from(id: LogId) -> Position {
+impl Position {
+    pub(crate) fn of(id: LogId) -> Position {
         Position { term: id.committed_leader_id().term, index: id.index() }
     }
-}
 
-impl From<Position> for LogId {
-    fn from(position: Position) -> LogId {
-        LogId::new_term_index(position.term, position.index)
+    pub(crate) fn id(self) -> LogId {
+        LogId::new_term_index(self.term, self.index)
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::raft::responder::Responder;
 use openraft::type_config::alias::{LogIdOf, OneshotSenderOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf};
+use openraft::vote::RaftLeaderId;
 use openraft_rt::OneshotSender;
 use std::fmt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -14,18 +15,33 @@ pub(crate) type Runtime = openraft_rt_tokio::TokioRuntime;
 #[cfg(feature = "simulation")]
 pub(crate) type Runtime = openraft_rt::deterministic_rng::DeterministicRng<openraft_rt_tokio::TokioRuntime>;
 
-openraft::declare_raft_types!(
-    /// `leader_id_std`: a term has one leader at most, so a block's term names its proposer. It is on disk for ever.
-    pub(crate) TypeConfig:
-        D = ProposalBytes,
-        R = (),
-        NodeId = u64,
-        Node = openraft::EmptyNode,
-        Term = u64,
-        LeaderId = LeaderId<u64, u64>,
-        Responder<T> = PermitResponder<T> where T: openraft::OptionalSend + 'static,
-        AsyncRuntime = Runtime,
-);
+/// What openraft is generic over.
+///
+/// `leader_id_std`: a term has one leader at most, so a block's term names its proposer. It is on disk for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TypeConfig;
+
+impl openraft::RaftTypeConfig for TypeConfig {
+    type D = ProposalBytes;
+    type R = ();
+    type NodeId = u64;
+    type Node = openraft::EmptyNode;
+    type Term = u64;
+    type LeaderId = LeaderId<u64, u64>;
+    type Vote = openraft::Vote<Self::LeaderId>;
+    type Payload = openraft::EntryPayload<Self::D, Self::NodeId, Self::Node>;
+    type Entry = openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type AsyncRuntime = Runtime;
+    type Responder<T>
+        = PermitResponder<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type Batch<T>
+        = openraft::impls::InlineBatch<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type ErrorSource = openraft::impls::BoxedErrorSource;
+}
 
 pub(crate) type LogId = LogIdOf<TypeConfig>;
 pub(crate) type Vote = VoteOf<TypeConfig>;

@@ -30,6 +30,13 @@ pub(crate) struct LogIdWire {
     index: u64,
 }
 
+/// A place in the log, or before its beginning.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct PlaceWire {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) id: Option<LogIdWire>,
+}
+
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct VoteWire {
     #[prost(uint64, tag = "1")]
@@ -273,9 +280,7 @@ impl Reply {
         Ok(match wire.kind.ok_or(Malformed("reply"))? {
             ReplyKind::Appended(true) => Reply::Append(AppendEntriesResponse::Success),
             ReplyKind::Appended(false) => Reply::Append(AppendEntriesResponse::PartialSuccess(None)),
-            ReplyKind::AppendedUpTo(last) => {
-                Reply::Append(AppendEntriesResponse::PartialSuccess(Some(last.into())))
-            }
+            ReplyKind::AppendedUpTo(last) => Reply::Append(AppendEntriesResponse::PartialSuccess(Some(last.into()))),
             ReplyKind::Conflict(_) => Reply::Append(AppendEntriesResponse::Conflict),
             ReplyKind::HigherVote(vote) => Reply::Append(AppendEntriesResponse::HigherVote(vote.into())),
             ReplyKind::Vote(reply) => Reply::Vote(VoteResponse {
@@ -312,7 +317,7 @@ impl AppendWire {
         let mut last = previous;
         let mut entries = Vec::with_capacity(self.entries.len());
         for wire in self.entries {
-            let entry = RaftEntry::try_from(wire)?;
+            let entry = wire.checked()?;
             if !follows(last, entry.log_id) {
                 return Err(Malformed("append: entries do not follow each other"));
             }
@@ -332,7 +337,8 @@ pub(crate) fn follows(last: Option<LogId>, next: LogId) -> bool {
     match last {
         None => next.index() == 0,
         Some(last) => {
-            last.index().checked_add(1) == Some(next.index()) && last.committed_leader_id() <= next.committed_leader_id()
+            last.index().checked_add(1) == Some(next.index())
+                && last.committed_leader_id() <= next.committed_leader_id()
         }
     }
 }
@@ -465,16 +471,14 @@ impl From<RaftEntry> for EntryWire {
     }
 }
 
-impl TryFrom<EntryWire> for RaftEntry {
-    type Error = Malformed;
-
-    fn try_from(wire: EntryWire) -> Result<RaftEntry, Malformed> {
-        let payload: RaftPayload = match wire.payload.ok_or(Malformed("entry"))? {
+impl EntryWire {
+    pub(crate) fn checked(self) -> Result<RaftEntry, Malformed> {
+        let payload: RaftPayload = match self.payload.ok_or(Malformed("entry"))? {
             PayloadWire::Blank(_) => EntryPayload::Blank,
             PayloadWire::Proposal(bytes) => EntryPayload::Normal(ProposalBytes(bytes)),
             PayloadWire::Membership(membership) => EntryPayload::Membership(membership.try_into()?),
         };
-        let log_id = wire.id.ok_or(Malformed("entry without a position"))?.into();
+        let log_id = self.id.ok_or(Malformed("entry without a position"))?.into();
         Ok(RaftEntry { log_id, payload })
     }
 }

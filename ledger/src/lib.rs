@@ -1,2 +1,32 @@
-//! Decide what a valid ledger is: schemas, rules, execution, blocks.
+//! Decide what a valid ledger is: schemas, rules, execution, blocks; and keep it on disk.
+//!
+//! Everything but [`store`] is pure: state, time and bytes come in as arguments, a block comes out, and two nodes
+//! given the same bytes make the same bytes. [`store`] writes each block with its indexes in one atomic batch.
+//!
+//! ```text
+//!  proposal bytes ─▶ judge ─▶ verify ─▶ execute ─▶ store::Ledger::append
+//!                    form,     ZIP-215   documents,   one write
+//!                    chain     batches   leaves, seal
+//! ```
+
+mod document;
+mod error;
+mod execute;
+mod frontier;
+mod governance;
+mod judge;
+mod memo;
+mod rejection;
+pub mod schema;
+mod state;
 pub mod store;
+mod verify;
+
+pub use error::LedgerError;
+pub use execute::{Block, Chain, Executed, Executor, Fate};
+pub use frontier::Frontier;
+pub use judge::{judge, Judged, Skip};
+pub use rejection::{Code, Rejection};
+pub use schema::Violation;
+pub use state::{IdUse, StateReader, Version};
+pub use verify::{verify_batch, verify_one};

@@ -104,13 +104,15 @@ impl FrameReader {
     }
 
     fn take_body(&mut self, length: usize) -> Bytes {
+        let body = self.buffer.split_to(length);
         if length <= COPIED_BODY_BYTES_MAX {
-            let body = Bytes::copy_from_slice(&self.buffer[..length]);
-            self.buffer.advance(length);
-            body
-        } else {
-            self.buffer.split_to(length).freeze()
+            return Bytes::copy_from_slice(&body);
         }
+        // The memory of a large frame goes with its body; else the connection would keep it for life.
+        if self.buffer.len() <= READ_STEP_BYTES {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        body.freeze()
     }
 }
 
@@ -157,6 +159,19 @@ mod tests {
             assert_eq!(reader.next_frame().expect("no fault yet"), None);
         }
         assert!(reader.space().capacity() <= 2 * READ_STEP_BYTES, "{}", reader.space().capacity());
+    }
+
+    #[test]
+    fn a_large_frame_leaves_no_memory_behind() {
+        let mut reader = FrameReader::new(GENESIS, MAX);
+        for _ in 0..3 {
+            for part in encoded(&tell(MAX - FRAME_HEADER_BYTES)).chunks(10_000) {
+                assert_eq!(reader.next_frame().expect("well formed"), None);
+                reader.space().put_slice(part);
+            }
+            assert!(reader.next_frame().expect("well formed").is_some());
+            assert!(reader.space().capacity() <= 2 * READ_STEP_BYTES, "{}", reader.space().capacity());
+        }
     }
 
     #[test]

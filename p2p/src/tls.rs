@@ -9,10 +9,10 @@ use rustls::server::{AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, CommonState, ServerConfig};
 use tokio::sync::watch;
 
-use crate::identity::signing_key;
+use crate::identity::{key_of_spki, signing_key};
 use crate::verifier::KeyVerifier;
 use crate::{Directory, P2pError};
 
@@ -71,4 +71,10 @@ impl TimeProvider for NoClock {
     fn current_time(&self) -> Option<UnixTime> {
         Some(UnixTime::since_unix_epoch(std::time::Duration::ZERO))
     }
+}
+
+/// The raw key the other side proved in this handshake.
+pub(crate) fn key_of_peer(session: &CommonState) -> Result<[u8; 32], P2pError> {
+    let spki = session.peer_certificates().and_then(|chain| chain.first());
+    spki.and_then(|spki| key_of_spki(spki)).ok_or(P2pError::Malformed("no raw key"))
 }

@@ -1,7 +1,7 @@
 //! Prove what the state holds, or does not hold, under one document.
 
 use crate::limits::DEFINITION_DEPTH_MAX;
-use crate::state_tree::{EMPTY, climb, leaf_node};
+use crate::state_tree::{StateTree, bit, climb};
 use crate::{
     Hash, Leaf, Membership, ProofError, Receipt, SealLeaf, VerifiedReceipt, VersionRecord, canonical, parse_canonical,
     plain_hash, state_key, value_hash,
@@ -120,7 +120,7 @@ impl StateProof {
             return Err(ProofError::mismatch("state proof.record.v", 1, record.v));
         }
         let answer = self.answer_of(record)?;
-        Ok((leaf_node(key, &plain_hash(&record.preimage())), answer))
+        Ok((StateTree::leaf_node(key, &plain_hash(&record.preimage())), answer))
     }
 
     fn end_of_absence(&self, key: &Hash) -> Result<Hash, ProofError> {
@@ -128,18 +128,17 @@ impl StateProof {
             return Err(ProofError::malformed("state proof.value", "stands without a record"));
         }
         match self.neighbour {
-            None => Ok(EMPTY),
+            None => Ok(StateTree::EMPTY),
             Some((other, _)) if other == *key => {
                 Err(ProofError::malformed("state proof.neighbour", "is the document itself"))
             }
             Some((other, record)) => {
                 // The neighbour must lie on this key's way: the same bits down to where the way ends.
-                let shared = (0..self.siblings.len().min(256))
-                    .all(|d| crate::state_tree::bit(&other, d) == crate::state_tree::bit(key, d));
+                let shared = (0..self.siblings.len().min(256)).all(|d| bit(&other, d) == bit(key, d));
                 if !shared {
                     return Err(ProofError::malformed("state proof.neighbour", "does not lie on the document's way"));
                 }
-                Ok(leaf_node(&other, &record))
+                Ok(StateTree::leaf_node(&other, &record))
             }
         }
     }

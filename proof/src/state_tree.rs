@@ -5,22 +5,11 @@ use crate::{Hash, ProofError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// The root of an empty subtree.
-pub(crate) const EMPTY: Hash = Hash(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
-
 /// The whole state in memory: state keys to record hashes. For small states and for tests; a node keeps its
 /// tree on disk.
 #[derive(Debug, Clone, Default)]
 pub struct StateTree {
     leaves: BTreeMap<Hash, Hash>,
-}
-
-pub(crate) fn leaf_node(key: &Hash, record: &Hash) -> Hash {
-    Hash(Sha256::new().chain_update(b"JMT::LeafNode").chain_update(key.0).chain_update(record.0).finalize().into())
-}
-
-fn inner_node(left: &Hash, right: &Hash) -> Hash {
-    Hash(Sha256::new().chain_update(b"JMT::IntrnalNode").chain_update(left.0).chain_update(right.0).finalize().into())
 }
 
 /// Bit `depth` of the key, most significant first.
@@ -33,12 +22,27 @@ pub(crate) fn climb(key: &Hash, hash: Hash, siblings: &[Hash]) -> Result<Hash, P
     ProofError::check_max("siblings", siblings.len(), STATE_SIBLINGS_MAX)?;
     let mut hash = hash;
     for (sibling, depth) in siblings.iter().zip((0..siblings.len()).rev()) {
-        hash = if bit(key, depth) { inner_node(sibling, &hash) } else { inner_node(&hash, sibling) };
+        hash =
+            if bit(key, depth) { StateTree::inner_node(sibling, &hash) } else { StateTree::inner_node(&hash, sibling) };
     }
     Ok(hash)
 }
 
 impl StateTree {
+    /// The root of an empty subtree.
+    pub const EMPTY: Hash = Hash(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
+
+    /// The root of a subtree of one leaf.
+    pub fn leaf_node(key: &Hash, record: &Hash) -> Hash {
+        Hash(Sha256::new().chain_update(b"JMT::LeafNode").chain_update(key.0).chain_update(record.0).finalize().into())
+    }
+
+    /// The root of any other subtree.
+    pub fn inner_node(left: &Hash, right: &Hash) -> Hash {
+        let tag = b"JMT::IntrnalNode";
+        Hash(Sha256::new().chain_update(tag).chain_update(left.0).chain_update(right.0).finalize().into())
+    }
+
     /// Puts a record hash under a state key.
     pub fn insert(&mut self, key: Hash, record: Hash) {
         self.leaves.insert(key, record);
@@ -71,11 +75,11 @@ impl StateTree {
 
 fn subtree(leaves: &[(Hash, Hash)], depth: usize) -> Hash {
     match leaves {
-        [] => EMPTY,
-        [(key, record)] => leaf_node(key, record),
+        [] => StateTree::EMPTY,
+        [(key, record)] => StateTree::leaf_node(key, record),
         _ => {
             let (left, right) = leaves.split_at(leaves.partition_point(|(k, _)| !bit(k, depth)));
-            inner_node(&subtree(left, depth + 1), &subtree(right, depth + 1))
+            StateTree::inner_node(&subtree(left, depth + 1), &subtree(right, depth + 1))
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use crate::hash::tagged;
 use crate::limits::{CALLER_BYTES_MAX, OPERATIONS_MAX, SIGNERS_MAX};
+use crate::limits::{DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PREDICATE_MEMBERS_MAX};
 use crate::{Hash, KeyPair, ProofError, PublicKey, canonical, check_account, plain_hash, tagged_hash};
+use crate::{check_collection, check_document_id, check_node, parse_canonical};
 use prost::Message;
+use serde_json::Value;
 
 /// A signed transaction as it travels: the body's bytes and one signature for each signer.
 #[derive(Clone, PartialEq, Message)]
@@ -133,7 +136,7 @@ pub mod precondition {
         /// The document is not there.
         #[prost(message, tag = "1")]
         Absent(Unit),
-        /// The document is there, in this version.
+        /// The newest version, be it a deletion, has this number.
         #[prost(uint64, tag = "2")]
         Version(u64),
         /// Canonical JSON: JSON pointers to comparisons, `{"/status":{"eq":"open"}}`; all must hold.
@@ -225,6 +228,8 @@ pub struct SetRules {
 pub struct Transaction {
     /// The signed body, parsed.
     pub body: Body,
+    /// For each operation the JSON it carries, parsed; null where it carries none.
+    pub values: Vec<Value>,
     /// The signers' keys, in their order.
     pub keys: Vec<PublicKey>,
     /// Their signatures.
@@ -246,6 +251,7 @@ impl Transaction {
         let outer: TransactionBytes = decode_minimal("transaction", &bytes)?;
         let body: Body = decode_minimal("body", &outer.body)?;
         check_body(&body, genesis)?;
+        let values = body.operations.iter().map(check_operation).collect::<Result<_, _>>()?;
         let keys = signer_keys(&body)?;
         let signatures = fixed_signatures(&outer.signatures, keys.len())?;
         Ok(Transaction {
@@ -253,6 +259,7 @@ impl Transaction {
             body_hash: tagged_hash("transaction-body", &[&outer.body]),
             signed_message: tagged("transaction", &outer.body),
             body,
+            values,
             keys,
             signatures,
             bytes,
@@ -328,6 +335,107 @@ fn check_body(body: &Body, genesis: &Hash) -> Result<(), ProofError> {
         return Err(ProofError::malformed("body.expires_ms", "beyond 2^53-1"));
     }
     Ok(())
+}
+
+/// Checks an operation's names and JSON; what it does to the ledger is judged at execution.
+fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
+    use operation::Change;
+    let change = operation.change.as_ref().ok_or_else(|| ProofError::malformed("operation", "does nothing"))?;
+    let json = |field, bytes: &[u8], depth| parse_canonical::<Value>(field, bytes, depth);
+    let value = match change {
+        Change::Create(document) => json("operation.create", document, JSON_DEPTH_MAX)?,
+        Change::Replace(document) => json("operation.replace", document, JSON_DEPTH_MAX)?,
+        Change::Patch(patch) => json("operation.patch", patch, JSON_DEPTH_MAX)?,
+        Change::Append(append) => json("operation.append.value", &append.value, JSON_DEPTH_MAX)?,
+        Change::DefineCollection(define) => json("operation.definition", &define.definition, DEFINITION_DEPTH_MAX)?,
+        Change::SetRules(rules) => json("operation.rules", &rules.rules, JSON_DEPTH_MAX)?,
+        Change::Delete(_) | Change::Increment(_) => Value::Null,
+        Change::SetAccount(_) | Change::SetNode(_) | Change::RemoveNode(_) => Value::Null,
+    };
+    match change {
+        Change::Increment(increment) => check_pointer(&increment.pointer)?,
+        Change::Append(append) => check_pointer(&append.pointer)?,
+        Change::DefineCollection(define) => check_collection("operation.name", &define.name)?,
+        Change::SetAccount(set) => check_account("operation.account", &set.account)?,
+        Change::SetNode(set) => check_node("operation.node", &set.node)?,
+        Change::RemoveNode(remove) => check_node("operation.node", &remove.node)?,
+        _ => {}
+    }
+    if operation.is_governance() {
+        check_governance_form(operation)?
+    } else {
+        check_document_form(operation)?
+    }
+    Ok(value)
+}
+
+impl Operation {
+    /// Whether it changes how the ledger is run, rather than a document.
+    pub fn is_governance(&self) -> bool {
+        use operation::Change;
+        matches!(
+            self.change,
+            Some(
+                Change::DefineCollection(_)
+                    | Change::SetAccount(_)
+                    | Change::SetNode(_)
+                    | Change::RemoveNode(_)
+                    | Change::SetRules(_)
+            )
+        )
+    }
+}
+
+fn check_governance_form(operation: &Operation) -> Result<(), ProofError> {
+    if operation.precondition.is_some() || !operation.collection.is_empty() || !operation.id.is_empty() {
+        return Err(ProofError::malformed("operation", "governance names no document and has no precondition"));
+    }
+    Ok(())
+}
+
+fn check_document_form(operation: &Operation) -> Result<(), ProofError> {
+    let name = operation.collection.strip_prefix('$').unwrap_or(&operation.collection);
+    check_collection("operation.collection", name)?;
+    check_document_id("operation.id", &operation.id)?;
+    let Some(precondition) = &operation.precondition else {
+        return Ok(());
+    };
+    match &precondition.condition {
+        None => Err(ProofError::malformed("operation.precondition", "says nothing")),
+        Some(precondition::Condition::Predicate(bytes)) => check_predicate(bytes),
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_predicate(bytes: &[u8]) -> Result<(), ProofError> {
+    let wrong = |reason: &str| ProofError::malformed("operation.precondition.predicate", reason);
+    let Value::Object(members) = parse_canonical("operation.precondition.predicate", bytes, JSON_DEPTH_MAX)? else {
+        return Err(wrong("not an object of JSON pointers"));
+    };
+    ProofError::check_max("operation.precondition.predicate", members.len(), PREDICATE_MEMBERS_MAX)?;
+    for (pointer, comparison) in &members {
+        check_pointer(pointer)?;
+        let Value::Object(comparison) = comparison else {
+            return Err(wrong("a pointer's comparison is not an object"));
+        };
+        if comparison.keys().any(|name| !matches!(&name[..], "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "exists")) {
+            return Err(wrong("a comparison is not one of eq, ne, lt, le, gt, ge, exists"));
+        }
+        if comparison.get("exists").is_some_and(|value| !value.is_boolean()) {
+            return Err(wrong("exists takes true or false"));
+        }
+    }
+    Ok(())
+}
+
+fn check_pointer(pointer: &str) -> Result<(), ProofError> {
+    let escapes_hold = pointer.split('~').skip(1).all(|rest| rest.starts_with('0') || rest.starts_with('1'));
+    let begins = pointer.is_empty() || pointer.starts_with('/');
+    if begins && escapes_hold {
+        Ok(())
+    } else {
+        Err(ProofError::malformed("operation.pointer", "not a JSON pointer (RFC 6901)"))
+    }
 }
 
 fn signer_keys(body: &Body) -> Result<Vec<PublicKey>, ProofError> {

@@ -11,7 +11,7 @@ pub const PATTERNS_MAX: usize = 256;
 /// Bytes of one regular expression.
 pub const PATTERN_BYTES_MAX: usize = 1024;
 /// Bytes of one compiled regular expression, as its engine counts them.
-pub const PATTERN_COMPILED_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes one regular expression may cache while it runs.
 pub const PATTERN_CACHE_BYTES_MAX: usize = 256 * 1024;
 /// Backtracks of one match; a match that needs more refuses the document.
@@ -25,17 +25,21 @@ pub const EXPANSION_MAX: usize = 256 * 1024;
 
 /// Levels of arrays and objects in a document.
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
-/// Units of work of one validation; one unit is about one keyword judging one value.
-pub const WORK_MAX: u64 = 4_000_000;
+/// Units of work of one validation; a unit is about one keyword judging one value, and takes up to about 10 ns.
+pub const WORK_MAX: u64 = 10_000_000;
+/// Units of work up to which an invalid document is told what is wrong with it: an answer is some twenty times dearer than a
+/// verdict.
+pub const EXPLAINED_WORK_MAX: u64 = 200_000;
 /// Violations reported for one document.
 pub const VIOLATIONS_MAX: usize = 16;
 
-/// Compiled bytes up to which a regular expression is taken to read a byte in constant time.
-pub(super) const PATTERN_LIGHT_BYTES_MAX: usize = 64 * 1024;
+/// Compiled bytes of the smallest class of regular expressions; each class is four times the one before.
+pub(super) const PATTERN_COMPILED_BYTES_MIN: usize = 256;
 /// Backtracks an ordinary match stays under; only one that does not is charged the whole limit.
-pub(super) const PATTERN_BACKTRACK_USUAL: usize = 100;
+pub(super) const PATTERN_BACKTRACK_USUAL: usize = 16;
 
-const _: () = assert!(PATTERN_LIGHT_BYTES_MAX < PATTERN_COMPILED_BYTES_MAX);
+const _: () = assert!(PATTERN_COMPILED_BYTES_MIN << 12 == PATTERN_COMPILED_BYTES_MAX, "the largest class is the limit");
 const _: () = assert!(PATTERN_BACKTRACK_USUAL < PATTERN_BACKTRACK_MAX);
 const _: () = assert!((PATTERN_BACKTRACK_MAX as u64) < WORK_MAX);
+const _: () = assert!(EXPLAINED_WORK_MAX < WORK_MAX);
 const _: () = assert!(SCHEMA_DEPTH_MAX < 128, "serde_json parses no deeper");

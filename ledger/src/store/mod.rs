@@ -1,8 +1,24 @@
 //! Keep the ledger on disk: one atomic write a block.
 
+mod commitment;
 pub mod kv;
+mod ledger;
 mod memory;
+mod reader;
 mod rocks;
+mod rows;
 
+pub use commitment::STATE_HEIGHTS_KEPT;
+pub use ledger::{open_database, Appended, Ledger};
 pub use memory::MemoryKv;
+pub use reader::{Change, FoundTransaction, Reader, RejectionDetail, StoredBlock};
 pub use rocks::RocksKv;
+
+/// Where an entry stands in the Raft log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The term of the leader that appended it.
+    pub term: u64,
+    /// Its index.
+    pub index: u64,
+}

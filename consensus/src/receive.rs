@@ -1,0 +1,80 @@
+//! Answer the requests of other nodes.
+
+use crate::error::ReceiveError;
+use crate::limits::TERMS_AHEAD_MAX;
+use crate::types::{LogId, Snapshot, SnapshotMeta};
+use crate::wire::{Malformed, Reply, Request};
+use crate::{Consensus, Position};
+use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
+
+impl Consensus {
+    /// Answers a request that the node with the Raft id `from` sent, as the transport has authenticated it.
+    ///
+    /// The answer to an append or vote comes after it is durable here. Requests may be given concurrently.
+    ///
+    /// # Errors
+    /// When the bytes are no request, or it is made in another node's name, or its term is more than
+    /// [`TERMS_AHEAD_MAX`] above ours, or it contradicts what is committed. Nothing has changed then.
+    pub async fn receive(&self, from: u64, body: Bytes) -> Result<Bytes, ReceiveError> {
+        let request = Request::decode(body)?;
+        self.check(from, &request)?;
+        Ok(self.answer(request).await?.encode())
+    }
+
+    fn check(&self, from: u64, request: &Request) -> Result<(), ReceiveError> {
+        let asked = request.vote().leader_id;
+        if asked.voted_for != from {
+            return Err(ReceiveError::NotItsOwn { from, named: asked.voted_for });
+        }
+        let (ours, committed) = {
+            let metrics = self.inner.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.current_term, metrics.local_committed)
+        };
+        if asked.term > ours.saturating_add(TERMS_AHEAD_MAX) {
+            return Err(ReceiveError::TermAhead { term: asked.term, ours });
+        }
+        match request {
+            Request::Snapshot(_, meta) => check_snapshot(meta, committed),
+            _ => Ok(()),
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Reply, ReceiveError> {
+        let raft = &self.inner.raft;
+        let reply = match request {
+            Request::Append(append) => {
+                Reply::Append(raft.append_entries(append).await.map_err(|_| ReceiveError::Stopped)?)
+            }
+            Request::Vote(vote) => Reply::Vote(raft.vote(vote).await.map_err(|_| ReceiveError::Stopped)?),
+            Request::PreVote(vote) => Reply::Vote(raft.pre_vote(vote).await.map_err(|_| ReceiveError::Stopped)?),
+            Request::Snapshot(vote, meta) => {
+                let snapshot = Snapshot { meta, snapshot: () };
+                let installed = raft.install_full_snapshot(vote, snapshot).await;
+                Reply::Installed(installed.map_err(|_| ReceiveError::Stopped)?.vote)
+            }
+            Request::Transfer(transfer) => {
+                let accepted = raft.handle_transfer_leader(transfer).await.map_err(|_| ReceiveError::Stopped)?;
+                Reply::Transfer(accepted.is_ok())
+            }
+        };
+        Ok(reply)
+    }
+}
+
+/// A snapshot later by term must be later by index: openraft asserts it, and would stop this node for a peer's fault.
+fn check_snapshot(meta: &SnapshotMeta, committed: Option<LogId>) -> Result<(), ReceiveError> {
+    let (Some(snapshot), Some(committed)) = (meta.last_log_id, committed) else { return Ok(()) };
+    if snapshot > committed && snapshot.index() <= committed.index() {
+        let (snapshot, committed) = (Position::of(snapshot), Position::of(committed));
+        return Err(ReceiveError::ContradictsCommitted { snapshot, committed });
+    }
+    Ok(())
+}
+
+impl From<Malformed> for ReceiveError {
+    fn from(Malformed(what): Malformed) -> ReceiveError {
+        ReceiveError::Malformed(what)
+    }
+}

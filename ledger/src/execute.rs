@@ -1,0 +1,435 @@
+//! Execute a block: transactions in, versions, leaves and a seal out.
+
+use crate::governance::{govern, Halt, Rules, RULES_IMPLEMENTED};
+use crate::memo::Memo;
+use crate::rejection::{Code, Rejection};
+use crate::schema::Schema;
+use crate::state::{IdUse, StateReader, Version};
+use crate::store::kv::KvError;
+use crate::{document, LedgerError};
+use countersign_proof::{
+    canonical, organisation_of, plain_hash, precondition::Condition, salt, value_hash, Access, Collection, Hash, Leaf,
+    Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction, TransactionLeaf, VersionRecord,
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The membership document in `$members`.
+pub(crate) const MEMBERS_CURRENT: &str = "current";
+/// Limits and rules in `$rules`.
+pub(crate) const RULES_LEDGER: &str = "ledger";
+/// The counter of Raft ids in `$rules`.
+pub(crate) const RULES_RAFT: &str = "raft";
+
+const COLLECTIONS_REMEMBERED: usize = 1024;
+const ACCOUNTS_REMEMBERED: usize = 65_536;
+
+/// Where the chain of valid proposals and blocks stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// The height of the last block.
+    pub height: u64,
+    /// The digest of the last valid proposal; the genesis hash at height 0.
+    pub digest: Hash,
+    /// Its time.
+    pub time: u64,
+    /// The size of the log.
+    pub size: u64,
+    /// The leaf hash of the last seal.
+    pub seal: Hash,
+}
+
+/// What became of one transaction of a block.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    /// The transaction id.
+    pub id: Hash,
+    /// Where it stands in the proposal.
+    pub position: u32,
+    /// Its leaf: a new one, or the one that its id already has.
+    pub leaf: u64,
+    /// What happened.
+    pub fate: Fate,
+}
+
+/// What happened to a transaction in a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Its versions stand in the block.
+    Applied,
+    /// It changed nothing, and a leaf says so.
+    Rejected(Rejection),
+    /// The id has its leaf already, with this body: the first answer holds.
+    Repeated,
+    /// The id has its leaf already, with another body.
+    NonceReused,
+}
+
+/// A block before it has a state root: what execution alone decides.
+#[derive(Debug)]
+pub struct Block {
+    /// Its height.
+    pub height: u64,
+    /// The index of its first leaf.
+    pub first: u64,
+    /// Its transactions, in the proposal's order.
+    pub executed: Vec<Executed>,
+    /// The bytes of its leaves, the seal not among them.
+    pub leaves: Vec<Vec<u8>>,
+    /// Every version it writes, in order, each with the index of the leaf that wrote it.
+    pub versions: Vec<(u64, Arc<Version>)>,
+    /// Keys that stand on the ledger from now on.
+    pub keys: BTreeSet<PublicKey>,
+    /// Ids that have a leaf from now on.
+    pub ids: BTreeMap<Hash, IdUse>,
+    /// The membership in force while it was executed.
+    pub membership: Arc<Membership>,
+    /// The number of the rules it was executed under.
+    pub rules: u64,
+}
+
+/// Executes blocks. What it remembers between them changes no result, only its cost.
+pub struct Executor {
+    collections: Memo<Definition>,
+    accounts: Memo<Vec<PublicKey>>,
+    memberships: Memo<Membership>,
+    rules: Memo<Rules>,
+}
+
+struct Definition {
+    access: Access,
+    schema: Schema,
+}
+
+impl Default for Executor {
+    fn default() -> Executor {
+        Executor {
+            collections: Memo::new(COLLECTIONS_REMEMBERED),
+            accounts: Memo::new(ACCOUNTS_REMEMBERED),
+            memberships: Memo::new(1),
+            rules: Memo::new(1),
+        }
+    }
+}
+
+impl Executor {
+    /// The membership, and the limits, in force for the next block.
+    pub fn in_force(&mut self, state: &dyn StateReader) -> Result<(Arc<Membership>, Limits), LedgerError> {
+        let (membership, rules) = self.read_in_force(state)?;
+        Ok((membership, rules.limits))
+    }
+
+    fn read_in_force(&mut self, state: &dyn StateReader) -> Result<(Arc<Membership>, Arc<Rules>), LedgerError> {
+        let membership = state.newest("$members", MEMBERS_CURRENT)?.expect("genesis wrote it");
+        let membership = self.memberships.get(&membership, |version| Membership::parse(&canonical(&version.value)))?;
+        let rules = state.newest("$rules", RULES_LEDGER)?.expect("genesis wrote it");
+        let rules = self.rules.get(&rules, |version| {
+            serde_json::from_value::<Rules>(version.value.clone().unwrap_or_default())
+                .map_err(|e| LedgerError::Genesis(format!("$rules/{RULES_LEDGER}: {e}")))
+        })?;
+        if rules.rules != RULES_IMPLEMENTED {
+            return Err(LedgerError::UnknownRules { in_force: rules.rules, implemented: RULES_IMPLEMENTED });
+        }
+        Ok((membership, rules))
+    }
+
+    /// Executes the transactions of a valid proposal, whose signatures hold, on top of `chain`.
+    pub fn execute(
+        &mut self,
+        state: &dyn StateReader,
+        chain: &Chain,
+        time: u64,
+        transactions: &[Transaction],
+    ) -> Result<Block, LedgerError> {
+        let (membership, rules) = self.read_in_force(state)?;
+        let mut block = Block {
+            height: chain.height + 1,
+            first: chain.size,
+            executed: Vec::with_capacity(transactions.len()),
+            leaves: Vec::with_capacity(transactions.len() + 1),
+            versions: Vec::new(),
+            keys: BTreeSet::new(),
+            ids: BTreeMap::new(),
+            membership,
+            rules: rules.rules,
+        };
+        let mut newest = BTreeMap::new();
+        for (position, transaction) in transactions.iter().enumerate() {
+            let executed = match id_use(state, &block, &transaction.id)? {
+                Some(used) => repeat(transaction, position as u32, used),
+                None => self.execute_one(state, &rules, &mut block, &mut newest, time, position as u32, transaction)?,
+            };
+            block.executed.push(executed);
+        }
+        Ok(block)
+    }
+
+    #[allow(clippy::too_many_arguments)] // One call site; a struct would only rename the loop's own variables.
+    fn execute_one(
+        &mut self,
+        state: &dyn StateReader,
+        rules: &Rules,
+        block: &mut Block,
+        newest: &mut BTreeMap<(String, String), Arc<Version>>,
+        time: u64,
+        position: u32,
+        transaction: &Transaction,
+    ) -> Result<Executed, LedgerError> {
+        let leaf = block.first + block.leaves.len() as u64;
+        let mut scope = Scope {
+            executor: self,
+            state,
+            block,
+            newest,
+            limits: rules.limits,
+            transaction,
+            staged: Vec::new(),
+            enrolled: BTreeSet::new(),
+        };
+        let verdict = match scope.run(time) {
+            Ok(()) => Ok((scope.staged, scope.enrolled)),
+            Err(Halt::Rejected(rejection)) => Err(rejection),
+            Err(Halt::Failed(error)) => return Err(error.into()),
+        };
+        let records: Option<Vec<Hash>> = verdict.as_ref().ok().map(|(staged, _)| staged.iter().map(|v| v.hash).collect());
+        let bytes = Leaf::Transaction(TransactionLeaf {
+            body: transaction.body_hash,
+            by: transaction.by().to_owned(),
+            code: verdict.as_ref().err().map(|rejection| rejection.code.as_str().to_owned()),
+            height: block.height,
+            id: transaction.id,
+            outcome: if records.is_some() { Outcome::Applied } else { Outcome::Rejected },
+            signatures: transaction.signatures_hash(),
+            v: 1,
+            writes: records.map(|records| plain_hash(&canonical(&records))),
+        })
+        .to_bytes();
+        block.leaves.push(bytes);
+        block.ids.insert(transaction.id, IdUse { leaf, height: block.height, position, body: transaction.body_hash });
+        let fate = match verdict {
+            Err(rejection) => Fate::Rejected(rejection),
+            Ok((staged, enrolled)) => {
+                block.keys.extend(enrolled);
+                for version in staged {
+                    newest.insert((version.record.collection.clone(), version.record.id.clone()), version.clone());
+                    block.versions.push((leaf, version));
+                }
+                Fate::Applied
+            }
+        };
+        Ok(Executed { id: transaction.id, position, leaf, fate })
+    }
+}
+
+fn id_use(state: &dyn StateReader, block: &Block, id: &Hash) -> Result<Option<IdUse>, KvError> {
+    match block.ids.get(id) {
+        Some(used) => Ok(Some(*used)),
+        None => state.id_use(id),
+    }
+}
+
+/// One id has at most one leaf, for ever.
+fn repeat(transaction: &Transaction, position: u32, used: IdUse) -> Executed {
+    let fate = if used.body == transaction.body_hash { Fate::Repeated } else { Fate::NonceReused };
+    Executed { id: transaction.id, position, leaf: used.leaf, fate }
+}
+
+/// What one transaction sees and stages. Dropped when the transaction is rejected.
+pub(crate) struct Scope<'a> {
+    executor: &'a mut Executor,
+    state: &'a dyn StateReader,
+    block: &'a Block,
+    /// The newest versions that earlier transactions of the block wrote.
+    newest: &'a BTreeMap<(String, String), Arc<Version>>,
+    limits: Limits,
+    transaction: &'a Transaction,
+    staged: Vec<Arc<Version>>,
+    enrolled: BTreeSet<PublicKey>,
+}
+
+impl Scope<'_> {
+    fn run(&mut self, time: u64) -> Result<(), Halt> {
+        let expires = self.transaction.body.expires_ms;
+        if expires != 0 && time > expires {
+            return Err(Rejection::new(Code::Expired, format!("expired at {expires}, ordered at {time}")).into());
+        }
+        self.check_signers()?;
+        let transaction = self.transaction;
+        for (at, (operation, value)) in transaction.body.operations.iter().zip(&transaction.values).enumerate() {
+            self.operate(operation, value).map_err(|halt| match halt {
+                Halt::Rejected(rejection) => Halt::Rejected(rejection.at(at)),
+                failed => failed,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_signers(&mut self) -> Result<(), Halt> {
+        let transaction = self.transaction;
+        for (signer, key) in transaction.body.signers.iter().zip(&transaction.keys) {
+            let organisation = organisation_of(&signer.account);
+            if !self.block.membership.organisations.contains_key(organisation) {
+                return Err(Rejection::new(Code::Unauthorized, format!("{organisation} is no member")).into());
+            }
+            if !self.account_keys(&signer.account)?.contains(key) {
+                return Err(Rejection::new(Code::Unauthorized, format!("{key} is not a key of {}", signer.account)).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn operate(&mut self, operation: &Operation, argument: &Value) -> Result<(), Halt> {
+        let change = operation.change.as_ref().expect("checked when it was parsed");
+        if operation.is_governance() {
+            return govern(self, change, argument);
+        }
+        let definition = self.writable(&operation.collection)?;
+        let before = self.newest(&operation.collection, &operation.id)?;
+        if let Some(precondition) = &operation.precondition {
+            check_precondition(before.as_deref(), precondition)?;
+        }
+        let current = before.as_ref().and_then(|version| version.value.as_ref());
+        let value = document::change(current, change, argument)?;
+        if let Some(value) = &value {
+            check_size(value, self.limits.document_bytes)?;
+            definition.schema.validate(value).map_err(schema_violation)?;
+        }
+        self.write(&operation.collection, &operation.id, value)
+    }
+
+    /// The collection's definition, when the author's organisation may write to it.
+    fn writable(&mut self, collection: &str) -> Result<Arc<Definition>, Halt> {
+        if collection.starts_with('$') {
+            let detail = format!("{collection} is the system's: use the operations on governance");
+            return Err(Rejection::new(Code::ReservedName, detail).into());
+        }
+        let unknown = || Rejection::new(Code::UnknownCollection, format!("no collection {collection:?}"));
+        let version = self.newest("$schemas", collection)?.ok_or_else(unknown)?;
+        let definition = self.executor.collections.get(&version, parse_definition)?;
+        let Access::WritersV1 { write } = &definition.access;
+        let organisation = organisation_of(self.transaction.by());
+        if !write.iter().any(|writer| writer == organisation) {
+            let detail = format!("{organisation} may not write to {collection}");
+            return Err(Rejection::new(Code::Unauthorized, detail).into());
+        }
+        Ok(definition)
+    }
+
+    /// The newest version of a document, be it a deletion, as this operation sees it.
+    fn newest(&self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
+        let staged = self.staged.iter().rev().find(|v| v.record.collection == collection && v.record.id == id);
+        if let Some(version) = staged {
+            return Ok(Some(version.clone()));
+        }
+        match self.newest.get(&(collection.to_owned(), id.to_owned())) {
+            Some(version) => Ok(Some(version.clone())),
+            None => self.state.newest(collection, id),
+        }
+    }
+
+    /// The newest version of a document that is not deleted.
+    pub(crate) fn alive(&self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
+        Ok(self.newest(collection, id)?.filter(|version| version.value.is_some()))
+    }
+
+    /// The keys of an account; none for one that is not registered.
+    pub(crate) fn account_keys(&mut self, account: &str) -> Result<Arc<Vec<PublicKey>>, KvError> {
+        match self.alive("$accounts", account)? {
+            None => Ok(Arc::default()),
+            Some(version) => self.executor.accounts.get(&version, |version| {
+                let keys = version.value.as_ref().map(|value| value["keys"].clone()).unwrap_or_default();
+                serde_json::from_value(keys)
+                    .map_err(|e| KvError::Corrupt { family: "documents", message: format!("$accounts: {e}") })
+            }),
+        }
+    }
+
+    pub(crate) fn membership(&self) -> Arc<Membership> {
+        self.block.membership.clone()
+    }
+
+    /// Whether the account, with one of its keys, is among the signers. Their keys were checked before.
+    pub(crate) fn signed_by(&self, account: &str) -> bool {
+        self.transaction.body.signers.iter().any(|signer| signer.account == account)
+    }
+
+    /// Puts a key on the ledger that never stood on it before.
+    pub(crate) fn enrol(&mut self, key: PublicKey) -> Result<(), Halt> {
+        let used = self.block.keys.contains(&key) || self.state.key_used(&key)? || !self.enrolled.insert(key);
+        if used { Err(Rejection::new(Code::KeyInUse, format!("{key} has been used on this ledger")).into()) } else { Ok(()) }
+    }
+
+    /// Stages the next version of a document.
+    pub(crate) fn write(&mut self, collection: &str, id: &str, value: Option<Value>) -> Result<(), Halt> {
+        let before = self.newest(collection, id)?;
+        let nonce = &self.transaction.body.nonce;
+        let version = next_version(before.as_deref(), collection, id, self.block.height, self.transaction.id, nonce, value);
+        self.staged.push(Arc::new(version));
+        Ok(())
+    }
+}
+
+/// The version that follows `before`.
+pub(crate) fn next_version(
+    before: Option<&Version>,
+    collection: &str,
+    id: &str,
+    height: u64,
+    transaction: Hash,
+    nonce: &[u8],
+    value: Option<Value>,
+) -> Version {
+    let salt = value.as_ref().map(|_| salt(nonce, collection, id));
+    let hashed = value.as_ref().zip(salt).map(|(value, salt)| value_hash(&salt, &canonical(value)));
+    let record = VersionRecord {
+        collection: collection.to_owned(),
+        height,
+        id: id.to_owned(),
+        previous: before.map(|version| version.hash),
+        transaction,
+        v: 1,
+        value: hashed,
+        version: before.map_or(0, |version| version.record.version) + 1,
+    };
+    Version { hash: record.hash(), record, salt, value }
+}
+
+fn check_precondition(before: Option<&Version>, precondition: &Precondition) -> Result<(), Rejection> {
+    let value = before.and_then(|version| version.value.as_ref());
+    let failed = |detail: String| Rejection::new(Code::PreconditionFailed, detail);
+    match precondition.condition.as_ref().expect("checked when it was parsed") {
+        Condition::Absent(_) if value.is_some() => Err(failed("the document is there".into())),
+        Condition::Absent(_) => Ok(()),
+        Condition::Version(expected) => {
+            let found = before.map_or(0, |version| version.record.version);
+            let detail = || format!("the document is in version {found}, not {expected}");
+            if found == *expected { Ok(()) } else { Err(Rejection::new(Code::VersionConflict, detail())) }
+        }
+        Condition::Predicate(bytes) => {
+            let predicate = serde_json::from_slice(bytes).expect("checked when it was parsed");
+            let holds = value.is_some_and(|value| document::predicate_holds(value, &predicate));
+            if holds { Ok(()) } else { Err(failed("the predicate does not hold".into())) }
+        }
+    }
+}
+
+fn check_size(value: &Value, bytes_max: u64) -> Result<(), Rejection> {
+    let bytes = canonical(value).len();
+    let detail = || format!("a document of {bytes} bytes, at most {bytes_max}");
+    if bytes as u64 > bytes_max { Err(Rejection::new(Code::TooLarge, detail())) } else { Ok(()) }
+}
+
+fn schema_violation(violations: Vec<crate::Violation>) -> Rejection {
+    let places = violations.iter().map(|v| format!("{:?} ({})", v.pointer, v.keyword)).collect::<Vec<_>>().join(", ");
+    let detail = format!("the document does not satisfy its schema at {places}");
+    Rejection { violations, ..Rejection::new(Code::SchemaViolation, detail) }
+}
+
+fn parse_definition(version: &Version) -> Result<Definition, KvError> {
+    let corrupt = |message: String| KvError::Corrupt { family: "documents", message };
+    let value = version.value.clone().unwrap_or_default();
+    let collection: Collection = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
+    let schema = Schema::compile(&collection.schema).map_err(|e| corrupt(e.to_string()))?;
+    Ok(Definition { access: collection.access, schema })
+}

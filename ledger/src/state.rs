@@ -1,0 +1,44 @@
+//! Describe what execution reads: newest versions, used ids, used keys.
+
+use crate::store::kv::KvError;
+use countersign_proof::{Hash, PublicKey, VersionRecord};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One version of a document with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// What the state commits to.
+    pub record: VersionRecord,
+    /// The record's hash.
+    pub hash: Hash,
+    /// The value's salt; none for a deletion.
+    pub salt: Option<Hash>,
+    /// The value; none for a deletion.
+    pub value: Option<Value>,
+}
+
+/// What is known of a transaction id that has a leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdUse {
+    /// The leaf's index.
+    pub leaf: u64,
+    /// The block's height.
+    pub height: u64,
+    /// Where the transaction stands in its proposal.
+    pub position: u32,
+    /// The hash of the body that used it.
+    pub body: Hash,
+}
+
+/// The state before a block, as execution sees it.
+pub trait StateReader {
+    /// The newest version of a document, be it a deletion.
+    fn newest(&self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError>;
+
+    /// Who used this transaction id.
+    fn id_use(&self, id: &Hash) -> Result<Option<IdUse>, KvError>;
+
+    /// Whether a key has ever stood on this ledger, in any role.
+    fn key_used(&self, key: &PublicKey) -> Result<bool, KvError>;
+}

@@ -1,0 +1,321 @@
+//! Append blocks to the ledger on disk: one atomic write each.
+
+use super::commitment::commit;
+use super::kv::{Batch, Kv, KvError};
+use super::reader::{tree_node, Reader};
+use super::rows::*;
+use super::{Position, RocksKv};
+use crate::execute::{next_version, Fate};
+use crate::rejection::Rejection;
+use crate::schema::Schema;
+use crate::state::IdUse;
+use crate::{Block, Chain, Executor, Frontier, Judged, LedgerError, StateReader, Version};
+use countersign_proof::{canonical, leaf_hash, Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf};
+use prost::Message;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The one writer of a ledger database.
+pub struct Ledger {
+    kv: Arc<dyn Kv>,
+    genesis: Hash,
+    executor: Executor,
+    frontier: Frontier,
+    chain: Chain,
+    position: Option<Position>,
+}
+
+/// A block on disk.
+#[derive(Debug)]
+pub struct Appended {
+    /// The seal.
+    pub seal: SealLeaf,
+    /// The root of the log up to and with the seal.
+    pub log_root: Hash,
+    /// What execution decided.
+    pub block: Block,
+}
+
+/// The database of a ledger in this folder.
+pub fn open_database(path: &Path) -> Result<RocksKv, KvError> {
+    RocksKv::open(path, &FAMILIES)
+}
+
+impl Ledger {
+    /// Opens the ledger of `genesis` in this database, writing block 0 when it is empty.
+    pub fn open(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
+        let Some(bytes) = kv.get(META, TIP)? else {
+            return Ledger::found(kv, genesis);
+        };
+        let tip: TipRow = decode(META, &bytes)?;
+        if tip.genesis != genesis.hash().0 {
+            let found = hex::encode(&tip.genesis);
+            return Err(LedgerError::Genesis(format!("the database is of {found}, not of {}", genesis.hash())));
+        }
+        let frontier = Frontier::load(tip.size, |level, index| tree_node(&*kv, level, index))?;
+        let chain = tip.chain()?;
+        let at_raft = tip.raft_index > 0;
+        let position = at_raft.then_some(Position { term: tip.raft_term, index: tip.raft_index });
+        Ok(Ledger { kv, genesis: genesis.hash(), executor: Executor::default(), frontier, chain, position })
+    }
+
+    fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
+        for (name, collection) in &genesis.document().collections {
+            Schema::compile(&collection.schema).map_err(|e| LedgerError::Genesis(format!("collection {name}: {e}")))?;
+        }
+        let hash = genesis.hash();
+        let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };
+        let frontier = Frontier::load(0, |level, index| tree_node(&*kv, level, index))?;
+        let mut ledger = Ledger { kv, genesis: hash, executor: Executor::default(), frontier, chain, position: None };
+        ledger.append_genesis(genesis)?;
+        Ok(ledger)
+    }
+
+    fn append_genesis(&mut self, genesis: &Genesis) -> Result<(), LedgerError> {
+        let hash = genesis.hash();
+        let first_version = |(collection, id, value): (&str, String, Vec<u8>)| {
+            let value = serde_json::from_slice(&value).expect("ours");
+            Arc::new(next_version(None, collection, &id, 0, hash, &hash.0[..16], Some(value)))
+        };
+        let versions: Vec<(u64, Arc<Version>)> =
+            genesis.first_documents().into_iter().map(|document| (0, first_version(document))).collect();
+        let mut batch = Batch::default();
+        let state = self.put_versions(0, &versions, &mut batch)?;
+        let members = genesis.membership().hash();
+        let seal = SealLeaf {
+            first: 0,
+            height: 0,
+            leaves: 2,
+            members,
+            next_members: members,
+            previous: hash,
+            proposal: hash,
+            proposer: None,
+            rules: genesis.document().rules,
+            state,
+            term: 0,
+            time: genesis.document().time,
+            v: 1,
+        };
+        genesis_keys(genesis).for_each(|key| batch.put(KEYS, *key.as_bytes(), Vec::new()));
+        let leaves = [Leaf::Genesis(GenesisLeaf { genesis: hash, v: 1 }).to_bytes()];
+        self.put_leaves(0, &leaves, &seal, &mut batch);
+        let row = BlockRow { first: 0, leaves: 2, ..BlockRow::default() };
+        batch.put(BLOCKS, number_key(0), row.encode_to_vec());
+        self.finish(seal, hash, None, batch)?;
+        self.kv.sync()?;
+        Ok(())
+    }
+
+    /// A handle to read with; any number, on any thread.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.kv.clone(), self.genesis)
+    }
+
+    /// Where the chain stands.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The Raft position of the last entry taken in; none at genesis.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// The root of the whole log.
+    pub fn log_root(&self) -> Hash {
+        self.frontier.root()
+    }
+
+    /// The membership and limits in force for the next block.
+    pub fn in_force(&mut self) -> Result<(Arc<Membership>, Limits), LedgerError> {
+        let reader = self.reader();
+        self.executor.in_force(&reader)
+    }
+
+    /// Executes a judged proposal, whose transactions' signatures hold, and writes the block. Not durable until
+    /// [`Ledger::sync`]; after a crash it is replayed from the Raft log.
+    pub fn append(&mut self, position: Position, judged: Judged) -> Result<Appended, LedgerError> {
+        let reader = self.reader();
+        let header = &judged.header;
+        let block = self.executor.execute(&reader, &self.chain, header.time, &judged.transactions)?;
+        let mut batch = Batch::default();
+        let state = self.put_versions(block.height, &block.versions, &mut batch)?;
+        let members = block.membership.hash();
+        let seal = SealLeaf {
+            first: block.first,
+            height: block.height,
+            leaves: block.leaves.len() as u64 + 1,
+            members,
+            next_members: next_members(&block).unwrap_or(members),
+            previous: self.chain.seal,
+            proposal: judged.digest,
+            proposer: Some(header.proposer.clone()),
+            rules: block.rules,
+            state,
+            term: header.term,
+            time: header.time,
+            v: 1,
+        };
+        self.put_leaves(block.first, &block.leaves, &seal, &mut batch);
+        put_indexes(&block, &mut batch);
+        put_proposal(position, &judged, &seal, &mut batch);
+        let log_root = self.finish(seal.clone(), judged.digest, Some(position), batch)?;
+        Ok(Appended { seal, log_root, block })
+    }
+
+    /// Notes that the Raft log was read up to `position` without a block: a blank, a membership, a skipped proposal.
+    pub fn pass(&mut self, position: Position) -> Result<(), LedgerError> {
+        let mut batch = Batch::default();
+        batch.put(META, TIP, self.tip_row(Some(position)).encode_to_vec());
+        self.kv.write(batch)?;
+        self.position = Some(position);
+        Ok(())
+    }
+
+    /// Makes every block so far durable.
+    pub fn sync(&self) -> Result<(), LedgerError> {
+        Ok(self.kv.sync()?)
+    }
+
+    fn put_versions(
+        &self,
+        height: u64,
+        versions: &[(u64, Arc<Version>)],
+        batch: &mut Batch,
+    ) -> Result<Hash, LedgerError> {
+        let mut newest = BTreeMap::new();
+        for (order, (leaf, version)) in versions.iter().enumerate() {
+            let record = &version.record;
+            let row = VersionRow::of(version).encode_to_vec();
+            batch.put(HISTORY, history_key(&record.collection, &record.id, record.version), row);
+            let change = ChangeRow {
+                collection: record.collection.clone(),
+                id: record.id.clone(),
+                version: record.version,
+                leaf: *leaf,
+            };
+            batch.put(CHANGES, pair_key(height, order as u32), change.encode_to_vec());
+            newest.insert((&record.collection[..], &record.id[..]), version);
+        }
+        for ((collection, id), version) in &newest {
+            batch.put(DOCUMENTS, document_key(collection, id), VersionRow::of(version).encode_to_vec());
+        }
+        commit(&*self.kv, height, newest.into_values(), batch)
+    }
+
+    fn put_leaves(&mut self, first: u64, leaves: &[Vec<u8>], seal: &SealLeaf, batch: &mut Batch) {
+        let seal_bytes = Leaf::Seal(seal.clone()).to_bytes();
+        for (index, bytes) in (first..).zip(leaves.iter().chain([&seal_bytes])) {
+            for (level, at, hash) in self.frontier.append(leaf_hash(bytes)) {
+                batch.put(TREE, tree_key(level, at), hash.0);
+            }
+            batch.put(LEAVES, number_key(index), bytes.clone());
+        }
+        assert_eq!(self.frontier.size(), seal.tree_size(), "the seal is the last leaf of its block");
+    }
+
+    /// Writes the batch with the new tip. On disk it is all or nothing; a crash before the next sync takes it back
+    /// together with its Raft position, and the entry is applied again.
+    fn finish(
+        &mut self,
+        seal: SealLeaf,
+        digest: Hash,
+        position: Option<Position>,
+        mut batch: Batch,
+    ) -> Result<Hash, LedgerError> {
+        let size = seal.tree_size();
+        let (height, time) = (seal.height, seal.time);
+        let seal_hash = leaf_hash(&Leaf::Seal(seal).to_bytes());
+        self.chain = Chain { height, digest, time, size, seal: seal_hash };
+        batch.put(META, TIP, self.tip_row(position).encode_to_vec());
+        self.kv.write(batch)?;
+        self.position = position;
+        Ok(self.frontier.root())
+    }
+
+    fn tip_row(&self, position: Option<Position>) -> TipRow {
+        TipRow {
+            genesis: self.genesis.0.to_vec(),
+            height: self.chain.height,
+            digest: self.chain.digest.0.to_vec(),
+            time: self.chain.time,
+            size: self.chain.size,
+            seal: self.chain.seal.0.to_vec(),
+            raft_term: position.map_or(0, |p| p.term),
+            raft_index: position.map_or(0, |p| p.index),
+        }
+    }
+}
+
+fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
+    let document = genesis.document();
+    let accounts = document.accounts.values().flatten();
+    let organisations = document.organisations.values();
+    accounts.chain(organisations.flat_map(|organisation| {
+        let nodes = organisation.nodes.values();
+        let node_keys = nodes.flat_map(|node| [&node.cosign, &node.log, &node.proposal, &node.tls]);
+        [&organisation.governance].into_iter().chain(node_keys)
+    }))
+}
+
+/// The hash of the membership document that the block leaves in the state, when it wrote one.
+fn next_members(block: &Block) -> Option<Hash> {
+    let written = block.versions.iter().rev().find(|(_, version)| version.record.collection == "$members");
+    written.and_then(|(_, version)| version.value.as_ref()).map(|value| countersign_proof::plain_hash(&canonical(value)))
+}
+
+fn put_indexes(block: &Block, batch: &mut Batch) {
+    for (id, used) in &block.ids {
+        batch.put(IDS, id.0, IdRow::of(used).encode_to_vec());
+    }
+    for key in &block.keys {
+        batch.put(KEYS, *key.as_bytes(), Vec::new());
+    }
+    for executed in &block.executed {
+        if let Fate::Rejected(rejection) = &executed.fate {
+            batch.put(REJECTIONS, number_key(executed.leaf), rejection_row(rejection).encode_to_vec());
+        }
+    }
+}
+
+fn rejection_row(rejection: &Rejection) -> RejectionRow {
+    RejectionRow {
+        operation: rejection.operation.map(|at| at as u32),
+        detail: rejection.detail.clone(),
+        pointers: rejection.violations.iter().map(|v| v.pointer.clone()).collect(),
+        keywords: rejection.violations.iter().map(|v| v.keyword.clone()).collect(),
+    }
+}
+
+fn put_proposal(position: Position, judged: &Judged, seal: &SealLeaf, batch: &mut Batch) {
+    for (at, transaction) in judged.transactions.iter().enumerate() {
+        batch.put(TRANSACTIONS, pair_key(seal.height, at as u32), transaction.bytes.clone());
+    }
+    let row = BlockRow {
+        header: judged.header_bytes.clone(),
+        signature: judged.signature.clone(),
+        transactions: judged.transactions.len() as u32,
+        first: seal.first,
+        leaves: seal.leaves,
+        raft_term: position.term,
+        raft_index: position.index,
+    };
+    batch.put(BLOCKS, number_key(seal.height), row.encode_to_vec());
+}
+
+// Kept here so that a reader of `append` sees what execution may ask of the disk.
+impl StateReader for Reader {
+    fn newest(&self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
+        Ok(self.document(collection, id)?.map(Arc::new))
+    }
+
+    fn id_use(&self, id: &Hash) -> Result<Option<IdUse>, KvError> {
+        self.find(id)
+    }
+
+    fn key_used(&self, key: &PublicKey) -> Result<bool, KvError> {
+        self.key_stands(key)
+    }
+}

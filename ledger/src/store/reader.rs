@@ -1,0 +1,366 @@
+//! Read a ledger: blocks, leaves, transactions, documents, history, certificates, proofs.
+
+use super::commitment::way;
+use super::kv::{Batch, Kv, KvError};
+use super::rows::*;
+use super::Position;
+use crate::state::{IdUse, Version};
+use crate::{Chain, LedgerError, Violation};
+use countersign_proof::{
+    inclusion_proof, log_root, state_key, Cosignature, Hash, Leaf, LogTree, Proposal, PublicKey, Receipt, SealLeaf,
+    StateProof, StateProofKind,
+};
+use prost::Message;
+use std::sync::Arc;
+
+/// Reads a ledger database while its one writer appends. Every answer is of whole blocks.
+#[derive(Clone)]
+pub struct Reader {
+    kv: Arc<dyn Kv>,
+    genesis: Hash,
+}
+
+/// A transaction with what became of it.
+#[derive(Debug, Clone)]
+pub struct FoundTransaction {
+    /// Where its leaf stands.
+    pub leaf_index: u64,
+    /// The leaf's bytes.
+    pub leaf: Vec<u8>,
+    /// The block's height.
+    pub height: u64,
+    /// The transaction's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a transaction was rejected, in this node's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectionDetail {
+    /// Which operation; none when it is the transaction itself.
+    pub operation: Option<u32>,
+    /// One sentence.
+    pub detail: String,
+    /// Where a document breaks its schema.
+    pub violations: Vec<Violation>,
+}
+
+/// One version that a block wrote.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The block's height.
+    pub height: u64,
+    /// Its order among the block's changes.
+    pub order: u32,
+    /// The leaf of the transaction that wrote it.
+    pub leaf: u64,
+    /// The version.
+    pub version: Version,
+}
+
+/// A block as it is kept: its proposal, its leaves and the Raft entry it came in.
+#[derive(Debug, Clone)]
+pub struct StoredBlock {
+    /// The proposal with its transactions; empty at height 0.
+    pub proposal: Proposal,
+    /// The index of the first leaf.
+    pub first: u64,
+    /// The bytes of the leaves, the seal last.
+    pub leaves: Vec<Vec<u8>>,
+    /// Where it stood in the Raft log.
+    pub position: Position,
+}
+
+pub(crate) fn tree_node(kv: &dyn Kv, level: u32, index: u64) -> Result<Hash, KvError> {
+    let missing = |message: String| KvError::Corrupt { family: TREE, message };
+    let bytes = kv.get(TREE, &tree_key(level, index))?.ok_or_else(|| missing(format!("no node {level}/{index}")))?;
+    Hash::from_slice("node", &bytes).map_err(|e| missing(e.to_string()))
+}
+
+impl LogTree for Reader {
+    type Error = KvError;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, KvError> {
+        tree_node(&*self.kv, level, index)
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash) -> Reader {
+        Reader { kv, genesis }
+    }
+
+    /// The genesis hash of the ledger.
+    pub fn genesis(&self) -> Hash {
+        self.genesis
+    }
+
+    /// Where the chain stands.
+    pub fn chain(&self) -> Result<Chain, KvError> {
+        let bytes = self.kv.get(META, TIP)?.ok_or(KvError::Corrupt { family: META, message: "no tip".into() })?;
+        decode::<TipRow>(META, &bytes)?.chain()
+    }
+
+    /// Who used this transaction id.
+    pub fn find(&self, id: &Hash) -> Result<Option<IdUse>, KvError> {
+        let row = self.kv.get(IDS, &id.0)?;
+        row.map(|bytes| decode::<IdRow>(IDS, &bytes)?.id_use()).transpose()
+    }
+
+    /// Whether a key has ever stood on this ledger.
+    pub fn key_stands(&self, key: &PublicKey) -> Result<bool, KvError> {
+        Ok(self.kv.get(KEYS, key.as_bytes())?.is_some())
+    }
+
+    /// A transaction that has a leaf.
+    pub fn transaction(&self, id: &Hash) -> Result<Option<FoundTransaction>, KvError> {
+        let Some(used) = self.find(id)? else {
+            return Ok(None);
+        };
+        let leaf = self.need(LEAVES, &number_key(used.leaf))?;
+        let bytes = self.need(TRANSACTIONS, &pair_key(used.height, used.position))?;
+        Ok(Some(FoundTransaction { leaf_index: used.leaf, leaf, height: used.height, bytes }))
+    }
+
+    /// Why the transaction of this leaf was rejected; none when it was applied.
+    pub fn rejection(&self, leaf: u64) -> Result<Option<RejectionDetail>, KvError> {
+        let Some(bytes) = self.kv.get(REJECTIONS, &number_key(leaf))? else {
+            return Ok(None);
+        };
+        let row: RejectionRow = decode(REJECTIONS, &bytes)?;
+        let pairs = row.pointers.into_iter().zip(row.keywords);
+        let violations = pairs.map(|(pointer, keyword)| Violation { pointer, keyword }).collect();
+        Ok(Some(RejectionDetail { operation: row.operation, detail: row.detail, violations }))
+    }
+
+    /// A leaf's bytes.
+    pub fn leaf(&self, index: u64) -> Result<Option<Vec<u8>>, KvError> {
+        self.kv.get(LEAVES, &number_key(index))
+    }
+
+    /// The bytes of at most `limit` leaves from `first`.
+    pub fn leaves(&self, first: u64, limit: usize) -> Result<Vec<Vec<u8>>, KvError> {
+        let to = number_key(first.saturating_add(limit as u64));
+        Ok(self.kv.scan(LEAVES, &number_key(first), &to, limit)?.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
+    /// The seal of a block.
+    pub fn seal(&self, height: u64) -> Result<Option<SealLeaf>, KvError> {
+        let Some(bytes) = self.kv.get(BLOCKS, &number_key(height))? else {
+            return Ok(None);
+        };
+        let row: BlockRow = decode(BLOCKS, &bytes)?;
+        let bytes = self.need(LEAVES, &number_key(row.first + row.leaves - 1))?;
+        match Leaf::parse(&bytes) {
+            Ok(Leaf::Seal(seal)) => Ok(Some(seal)),
+            other => Err(KvError::Corrupt { family: LEAVES, message: format!("no seal of block {height}: {other:?}") }),
+        }
+    }
+
+    /// A whole block.
+    pub fn block(&self, height: u64) -> Result<Option<StoredBlock>, KvError> {
+        let Some(bytes) = self.kv.get(BLOCKS, &number_key(height))? else {
+            return Ok(None);
+        };
+        let row: BlockRow = decode(BLOCKS, &bytes)?;
+        let (from, to) = (pair_key(height, 0), pair_key(height, row.transactions));
+        let transactions = self.kv.scan(TRANSACTIONS, &from, &to, row.transactions as usize)?;
+        let proposal = Proposal {
+            header: row.header,
+            signature: row.signature,
+            transactions: transactions.into_iter().map(|(_, bytes)| bytes).collect(),
+        };
+        let leaves = self.leaves(row.first, row.leaves as usize)?;
+        let position = Position { term: row.raft_term, index: row.raft_index };
+        Ok(Some(StoredBlock { proposal, first: row.first, leaves, position }))
+    }
+
+    /// The newest version of a document, be it a deletion.
+    pub fn document(&self, collection: &str, id: &str) -> Result<Option<Version>, KvError> {
+        let row = self.kv.get(DOCUMENTS, &document_key(collection, id))?;
+        row.map(|bytes| decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)).transpose()
+    }
+
+    /// One version of a document.
+    pub fn version(&self, collection: &str, id: &str, version: u64) -> Result<Option<Version>, KvError> {
+        let row = self.kv.get(HISTORY, &history_key(collection, id, version))?;
+        row.map(|bytes| decode::<VersionRow>(HISTORY, &bytes)?.version(HISTORY)).transpose()
+    }
+
+    /// The version of a document that was the newest after the block at `height`.
+    pub fn document_at(&self, collection: &str, id: &str, height: u64) -> Result<Option<Version>, KvError> {
+        let Some(newest) = self.document(collection, id)? else {
+            return Ok(None);
+        };
+        if newest.record.height <= height {
+            return Ok(Some(newest));
+        }
+        // Heights grow with versions: the last version whose height is not above.
+        let (mut low, mut high) = (0, newest.record.version);
+        let mut found = None;
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            let version = self.version(collection, id, middle)?;
+            match version.filter(|version| version.record.height <= height) {
+                Some(version) => (low, found) = (middle, Some(version)),
+                None => high = middle,
+            }
+        }
+        Ok(found)
+    }
+
+    /// At most `limit` documents of a collection with ids after `after`, by id, deletions left out; and the id to
+    /// go on after when there may be more.
+    pub fn documents(
+        &self,
+        collection: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<Version>, Option<String>), KvError> {
+        let mut from = [&document_key(collection, after)[..], b"\0"].concat();
+        if after.is_empty() {
+            from.pop();
+        }
+        let to = [collection.as_bytes(), b"\x01"].concat();
+        let mut alive = Vec::new();
+        // One more than asked for, so that "more" is never an empty promise.
+        while alive.len() <= limit {
+            let rows = self.kv.scan(DOCUMENTS, &from, &to, limit + 1)?;
+            let full = rows.len() > limit;
+            for (key, bytes) in rows {
+                let version = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)?;
+                from = [&key[..], b"\0"].concat();
+                if version.value.is_some() {
+                    alive.push(version);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        let more = alive.len() > limit;
+        alive.truncate(limit);
+        let next = alive.last().filter(|_| more).map(|version| version.record.id.clone());
+        Ok((alive, next))
+    }
+
+    /// At most `limit` versions of a document from version `from`, oldest first.
+    pub fn history(&self, collection: &str, id: &str, from: u64, limit: usize) -> Result<Vec<Version>, KvError> {
+        let (from, to) = (history_key(collection, id, from), history_key(collection, id, u64::MAX));
+        let rows = self.kv.scan(HISTORY, &from, &to, limit)?;
+        rows.iter().map(|(_, bytes)| decode::<VersionRow>(HISTORY, bytes)?.version(HISTORY)).collect()
+    }
+
+    /// At most `limit` changes of blocks up to `last_height`, from (height, order) on.
+    pub fn changes(&self, height: u64, order: u32, last_height: u64, limit: usize) -> Result<Vec<Change>, KvError> {
+        let to = pair_key(last_height.saturating_add(1), 0);
+        let rows = self.kv.scan(CHANGES, &pair_key(height, order), &to, limit)?;
+        rows.into_iter().map(|(key, bytes)| self.change(&key, &bytes)).collect()
+    }
+
+    fn change(&self, key: &[u8], bytes: &[u8]) -> Result<Change, KvError> {
+        let corrupt = |message: &str| KvError::Corrupt { family: CHANGES, message: message.to_owned() };
+        let row: ChangeRow = decode(CHANGES, bytes)?;
+        let (height, order) = key.split_first_chunk::<8>().ok_or_else(|| corrupt("a short key"))?;
+        let order = order.try_into().map_err(|_| corrupt("a short key"))?;
+        let version = self.version(&row.collection, &row.id, row.version)?;
+        Ok(Change {
+            height: u64::from_be_bytes(*height),
+            order: u32::from_be_bytes(order),
+            leaf: row.leaf,
+            version: version.ok_or_else(|| corrupt("a change without its version"))?,
+        })
+    }
+
+    /// The root over the first `size` leaves.
+    pub fn log_root(&self, size: u64) -> Result<Hash, KvError> {
+        log_root(self, size)
+    }
+
+    /// Keeps the note of a certified checkpoint. Idempotent; a later note with more signatures replaces it.
+    pub fn put_certificate(&self, size: u64, note: &str) -> Result<(), KvError> {
+        let mut batch = Batch::default();
+        batch.put(CERTIFICATES, number_key(size), note.as_bytes());
+        self.kv.write(batch)
+    }
+
+    /// The certified checkpoint with the smallest size that is `size` or more.
+    pub fn certificate_from(&self, size: u64) -> Result<Option<(u64, String)>, KvError> {
+        let rows = self.kv.scan(CERTIFICATES, &number_key(size), &number_key(u64::MAX), 1)?;
+        rows.into_iter().next().map(certificate).transpose()
+    }
+
+    /// The newest certified checkpoint.
+    pub fn newest_certificate(&self) -> Result<Option<(u64, String)>, KvError> {
+        self.kv.last(CERTIFICATES, &number_key(0), &number_key(u64::MAX))?.map(certificate).transpose()
+    }
+
+    /// Keeps a checked cosignature over (`size`, `root`).
+    pub fn put_cosignature(&self, size: u64, root: &Hash, cosignature: &Cosignature) -> Result<(), KvError> {
+        let row = CosignatureRow {
+            root: root.0.to_vec(),
+            time: cosignature.time,
+            signature: cosignature.signature.to_vec(),
+        };
+        let mut batch = Batch::default();
+        batch.put(COSIGNATURES, [&number_key(size)[..], cosignature.node.as_bytes()].concat(), row.encode_to_vec());
+        self.kv.write(batch)
+    }
+
+    /// The kept cosignatures of sizes from `from` on, at most `limit`.
+    pub fn cosignatures(&self, from: u64, limit: usize) -> Result<Vec<(u64, Hash, Cosignature)>, KvError> {
+        let rows = self.kv.scan(COSIGNATURES, &number_key(from), &number_key(u64::MAX), limit)?;
+        rows.into_iter().map(cosignature).collect()
+    }
+
+    /// The receipt of a leaf, under the smallest certified checkpoint that covers it; none while none does.
+    pub fn receipt(&self, index: u64) -> Result<Option<Receipt>, KvError> {
+        let Some((size, note)) = self.certificate_from(index.saturating_add(1))? else {
+            return Ok(None);
+        };
+        let path = inclusion_proof(self, index, size)?;
+        Ok(Some(Receipt { leaf: self.need(LEAVES, &number_key(index))?, index, path, note }))
+    }
+
+    /// A proof of what the state after `height` holds under a document; none while the seal is not certified.
+    pub fn state_proof(&self, collection: &str, id: &str, height: u64) -> Result<Option<StateProof>, LedgerError> {
+        let Some(seal) = self.seal(height)? else {
+            return Ok(None);
+        };
+        let Some(receipt) = self.receipt(seal.index())? else {
+            return Ok(None);
+        };
+        let (end, siblings) = way(&*self.kv, height, &state_key(collection, id))?;
+        let version = self.document_at(collection, id, height)?;
+        let neighbour = end.filter(|_| version.is_none());
+        let (record, salt, value) = match version {
+            Some(version) => (Some(version.record), version.salt, version.value),
+            None => (None, None, None),
+        };
+        let seal = receipt.to_string();
+        Ok(Some(StateProof { kind: StateProofKind::StateProof, neighbour, record, salt, seal, siblings, v: 1, value }))
+    }
+
+    fn need(&self, family: super::kv::Family, key: &[u8]) -> Result<Vec<u8>, KvError> {
+        let missing = || KvError::Corrupt { family, message: format!("nothing under {}", hex::encode(key)) };
+        self.kv.get(family, key)?.ok_or_else(missing)
+    }
+}
+
+fn certificate((key, note): (Vec<u8>, Vec<u8>)) -> Result<(u64, String), KvError> {
+    let corrupt = |message: &str| KvError::Corrupt { family: CERTIFICATES, message: message.to_owned() };
+    let size = key.try_into().map_err(|_| corrupt("a short key"))?;
+    Ok((u64::from_be_bytes(size), String::from_utf8(note).map_err(|_| corrupt("not UTF-8"))?))
+}
+
+fn cosignature((key, bytes): (Vec<u8>, Vec<u8>)) -> Result<(u64, Hash, Cosignature), KvError> {
+    let corrupt = |message: &str| KvError::Corrupt { family: COSIGNATURES, message: message.to_owned() };
+    let row: CosignatureRow = decode(COSIGNATURES, &bytes)?;
+    let (size, node) = key.split_first_chunk::<8>().ok_or_else(|| corrupt("a short key"))?;
+    let cosignature = Cosignature {
+        node: String::from_utf8(node.to_vec()).map_err(|_| corrupt("not UTF-8"))?,
+        time: row.time,
+        signature: row.signature.try_into().map_err(|_| corrupt("a signature"))?,
+    };
+    let root = Hash::from_slice("root", &row.root).map_err(|_| corrupt("a root"))?;
+    Ok((u64::from_be_bytes(*size), root, cosignature))
+}

@@ -1,0 +1,217 @@
+//! Encode what the ledger database holds: one prost message a kind of row, one key a kind of lookup.
+
+use super::kv::{Family, KvError};
+use crate::execute::Chain;
+use crate::state::{IdUse, Version};
+use countersign_proof::{canonical, parse_canonical, Hash, VersionRecord};
+use prost::Message;
+
+/// Height to [`BlockRow`].
+pub(crate) const BLOCKS: Family = "blocks";
+/// Leaf index to the leaf's bytes.
+pub(crate) const LEAVES: Family = "leaves";
+/// Level and index to the hash of a complete subtree of the log.
+pub(crate) const TREE: Family = "tree";
+/// Height and position to a transaction's bytes.
+pub(crate) const TRANSACTIONS: Family = "transactions";
+/// Transaction id to [`IdRow`].
+pub(crate) const IDS: Family = "ids";
+/// Leaf index to why the transaction was rejected; this node's words, not the ledger's.
+pub(crate) const REJECTIONS: Family = "rejections";
+/// Collection and id to the newest [`VersionRow`].
+pub(crate) const DOCUMENTS: Family = "documents";
+/// Collection, id and version to a [`VersionRow`].
+pub(crate) const HISTORY: Family = "history";
+/// Height and order to a [`ChangeRow`].
+pub(crate) const CHANGES: Family = "changes";
+/// Public keys that have ever stood on the ledger.
+pub(crate) const KEYS: Family = "keys";
+/// Nodes of the state tree.
+pub(crate) const STATE_NODES: Family = "state_nodes";
+/// Nodes of the state tree that newer ones replaced, by the height that did.
+pub(crate) const STATE_STALE: Family = "state_stale";
+/// Tree size to the note of a certified checkpoint.
+pub(crate) const CERTIFICATES: Family = "certificates";
+/// Tree size and node to a [`CosignatureRow`].
+pub(crate) const COSIGNATURES: Family = "cosignatures";
+/// One row: [`TipRow`].
+pub(crate) const META: Family = "meta";
+
+/// Every family of the ledger database.
+pub(crate) const FAMILIES: [Family; 15] = [
+    BLOCKS, LEAVES, TREE, TRANSACTIONS, IDS, REJECTIONS, DOCUMENTS, HISTORY, CHANGES, KEYS, STATE_NODES, STATE_STALE,
+    CERTIFICATES, COSIGNATURES, META,
+];
+
+pub(crate) const TIP: &[u8] = b"tip";
+
+/// Where the ledger stands, and the Raft position that took it there.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TipRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) genesis: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub(crate) height: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) digest: Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub(crate) time: u64,
+    #[prost(uint64, tag = "5")]
+    pub(crate) size: u64,
+    #[prost(bytes = "vec", tag = "6")]
+    pub(crate) seal: Vec<u8>,
+    #[prost(uint64, tag = "7")]
+    pub(crate) raft_term: u64,
+    #[prost(uint64, tag = "8")]
+    pub(crate) raft_index: u64,
+}
+
+/// A block's proposal without its transactions, and where its leaves lie.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BlockRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) header: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) signature: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    pub(crate) transactions: u32,
+    #[prost(uint64, tag = "4")]
+    pub(crate) first: u64,
+    #[prost(uint64, tag = "5")]
+    pub(crate) leaves: u64,
+    #[prost(uint64, tag = "6")]
+    pub(crate) raft_term: u64,
+    #[prost(uint64, tag = "7")]
+    pub(crate) raft_index: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct VersionRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) record: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub(crate) salt: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct IdRow {
+    #[prost(uint64, tag = "1")]
+    pub(crate) leaf: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) height: u64,
+    #[prost(uint32, tag = "3")]
+    pub(crate) position: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) body: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ChangeRow {
+    #[prost(string, tag = "1")]
+    pub(crate) collection: String,
+    #[prost(string, tag = "2")]
+    pub(crate) id: String,
+    #[prost(uint64, tag = "3")]
+    pub(crate) version: u64,
+    #[prost(uint64, tag = "4")]
+    pub(crate) leaf: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RejectionRow {
+    #[prost(uint32, optional, tag = "1")]
+    pub(crate) operation: Option<u32>,
+    #[prost(string, tag = "2")]
+    pub(crate) detail: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) pointers: Vec<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) keywords: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CosignatureRow {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) root: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub(crate) time: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) signature: Vec<u8>,
+}
+
+/// Decodes a row that we wrote.
+pub(crate) fn decode<M: Message + Default>(family: Family, bytes: &[u8]) -> Result<M, KvError> {
+    M::decode(bytes).map_err(|e| KvError::Corrupt { family, message: e.to_string() })
+}
+
+fn hash(family: Family, bytes: &[u8]) -> Result<Hash, KvError> {
+    Hash::from_slice("row", bytes).map_err(|e| KvError::Corrupt { family, message: e.to_string() })
+}
+
+impl TipRow {
+    pub(crate) fn chain(&self) -> Result<Chain, KvError> {
+        Ok(Chain {
+            height: self.height,
+            digest: hash(META, &self.digest)?,
+            time: self.time,
+            size: self.size,
+            seal: hash(META, &self.seal)?,
+        })
+    }
+}
+
+impl VersionRow {
+    pub(crate) fn of(version: &Version) -> VersionRow {
+        VersionRow {
+            record: canonical(&version.record),
+            salt: version.salt.map(|salt| salt.0.to_vec()),
+            value: version.value.as_ref().map(canonical),
+        }
+    }
+
+    pub(crate) fn version(&self, family: Family) -> Result<Version, KvError> {
+        let corrupt = |message: String| KvError::Corrupt { family, message };
+        let record: VersionRecord = parse_canonical("record", &self.record, 2).map_err(|e| corrupt(e.to_string()))?;
+        let value = self.value.as_ref().map(|bytes| serde_json::from_slice(bytes)).transpose();
+        Ok(Version {
+            hash: record.hash(),
+            record,
+            salt: self.salt.as_ref().map(|salt| hash(family, salt)).transpose()?,
+            value: value.map_err(|e| corrupt(e.to_string()))?,
+        })
+    }
+}
+
+impl IdRow {
+    pub(crate) fn of(used: &IdUse) -> IdRow {
+        IdRow { leaf: used.leaf, height: used.height, position: used.position, body: used.body.0.to_vec() }
+    }
+
+    pub(crate) fn id_use(&self) -> Result<IdUse, KvError> {
+        Ok(IdUse { leaf: self.leaf, height: self.height, position: self.position, body: hash(IDS, &self.body)? })
+    }
+}
+
+pub(crate) fn number_key(number: u64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+/// Height, then position or order.
+pub(crate) fn pair_key(height: u64, position: u32) -> Vec<u8> {
+    [&height.to_be_bytes()[..], &position.to_be_bytes()].concat()
+}
+
+/// Names hold no control character, so a zero byte ends each.
+pub(crate) fn document_key(collection: &str, id: &str) -> Vec<u8> {
+    [collection.as_bytes(), b"\0", id.as_bytes()].concat()
+}
+
+pub(crate) fn history_key(collection: &str, id: &str, version: u64) -> Vec<u8> {
+    [collection.as_bytes(), b"\0", id.as_bytes(), b"\0", &version.to_be_bytes()].concat()
+}
+
+pub(crate) fn tree_key(level: u32, index: u64) -> Vec<u8> {
+    [&[level as u8][..], &index.to_be_bytes()].concat()
+}
