@@ -92,7 +92,9 @@ fn complete(log: &Log, batch: Vec<Unsynced>) {
         log.publish_appended(batch.iter().filter_map(|write| write.end));
     }
     for write in batch {
-        let result = synced.as_ref().map(|()| ()).map_err(|e| io::Error::other(e.to_string()));
-        write.done.io_completed(result);
+        write.done.io_completed(match &synced {
+            Ok(()) => Ok(()),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        });
     }
 }

@@ -93,7 +93,7 @@ impl Schema {
         if self.validator.is_valid(document) {
             return Ok(());
         }
-        let explained = if units <= EXPLAINED_WORK_MAX { self.violations(document) } else { Vec::new() };
+        let explained = if units.judging <= EXPLAINED_WORK_MAX { self.violations(document) } else { Vec::new() };
         if explained.is_empty() { Err(vec![Violation::of(String::new(), UNEXPLAINED)]) } else { Err(explained) }
     }
 
@@ -111,7 +111,7 @@ impl Schema {
     /// The units of work that judging `document` takes at most; `None` when it is over a limit.
     #[doc(hidden)]
     pub fn work(&self, document: &Value) -> Option<u64> {
-        self.work.measure(document).ok()
+        self.work.measure(document).ok().map(|units| units.judging + units.matching)
     }
 }
 
@@ -217,7 +217,9 @@ fn annotation<'s>(
 fn base_of(registry: &Registry<'_>, id: Option<&str>) -> Result<Uri<String>, SchemaError> {
     let nameless = jsonschema::uri::from_str("json-schema:///").map_err(unplaced)?;
     match id {
-        Some(id) => Ok(Uri::clone(&*registry.resolve_uri(&nameless.borrow(), id.trim_end_matches('#')).map_err(unplaced)?)),
+        Some(id) => {
+            Ok(Uri::clone(&*registry.resolve_uri(&nameless.borrow(), id.trim_end_matches('#')).map_err(unplaced)?))
+        }
         None => Ok(nameless),
     }
 }

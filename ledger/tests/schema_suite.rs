@@ -11,7 +11,7 @@ use serde_json::Value;
 /// Required cases of draft 2020-12 in shared/data.
 const CASES: usize = 1_299;
 /// Those of them whose schema is closed, so that it is compiled as any other schema.
-const CASES_CLOSED: usize = 1_263;
+const CASES_CLOSED: usize = 1_250;
 /// The files whose other schemas refer to a remote, or are written in a draft of their own.
 const OPEN: [&str; 3] = ["dynamicRef", "refRemote", "vocabulary"];
 /// Events of shared/data/epcis.

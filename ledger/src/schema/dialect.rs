@@ -6,7 +6,9 @@ use super::error::{SchemaError, excerpt};
 
 /// The draft that `schema` names in `$schema`; 2020-12 when it names none.
 pub(super) fn of(schema: &Value) -> Result<Draft, SchemaError> {
-    let Some(dialect) = schema.get("$schema") else { return Ok(Draft::Draft202012) };
+    let Some(dialect) = schema.get("$schema") else {
+        return Ok(Draft::Draft202012);
+    };
     let named = dialect.as_str().unwrap_or_default();
     let (scheme, rest) = named.split_once("://").unwrap_or_default();
     match (scheme, rest) {
@@ -22,9 +24,7 @@ pub(super) fn of(schema: &Value) -> Result<Draft, SchemaError> {
 pub(super) fn is_one(schema: &Value, draft: Draft) -> Result<(), SchemaError> {
     let mut pending = vec![schema];
     while let Some(subschema) = pending.pop() {
-        if let Some(dialect) = subschema.get("$schema").filter(|_| of(subschema) != Ok(draft)) {
-            return Err(SchemaError::Dialect { pointer: String::new(), dialect: excerpt(&dialect.to_string()) });
-        }
+        agrees(subschema, draft, "")?;
         if let Some(id) = subschema.get("$id").and_then(Value::as_str).filter(|id| is_bundled(id)) {
             return Err(SchemaError::Duplicate { pointer: String::new(), identifier: excerpt(id) });
         }
@@ -33,7 +33,17 @@ pub(super) fn is_one(schema: &Value, draft: Draft) -> Result<(), SchemaError> {
     Ok(())
 }
 
+/// Refuses `subschema` if it names another draft than `draft`.
+pub(super) fn agrees(subschema: &Value, draft: Draft, pointer: &str) -> Result<(), SchemaError> {
+    match subschema.get("$schema") {
+        Some(dialect) if of(subschema) != Ok(draft) => {
+            Err(SchemaError::Dialect { pointer: pointer.to_owned(), dialect: excerpt(&dialect.to_string()) })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether `uri` is under the host of the metaschemas, which are compiled into the validator.
-pub(super) fn is_bundled(uri: &str) -> bool {
+fn is_bundled(uri: &str) -> bool {
     ["http://json-schema.org/", "https://json-schema.org/"].iter().any(|host| uri.starts_with(host))
 }

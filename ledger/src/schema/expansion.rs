@@ -113,7 +113,6 @@ impl Sums<'_> {
         Ok(Summed { expansion, depth })
     }
 
-
     fn pointer(&self, node: Node) -> String {
         self.graph.subschemas[node.id].pointer.clone()
     }

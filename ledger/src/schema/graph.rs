@@ -159,8 +159,13 @@ impl<'r> Builder<'r> {
 
     /// Reads the keywords of one subschema.
     fn visit(&mut self, Visit { id, mut place, mut scope }: Visit<'r>) -> Result<(), SchemaError> {
-        let Value::Object(keywords) = place.value else { return Ok(()) };
+        let Value::Object(keywords) = place.value else {
+            return Ok(());
+        };
         let pointer = self.subschemas[id].pointer.clone();
+        if self.draft != Draft::Unknown {
+            dialect::agrees(place.value, self.draft, &pointer)?;
+        }
         place.base = self.base_of(&place, &pointer)?;
         scope = self.enter(scope, &place)?;
         self.name(&place, keywords, &pointer)?;
@@ -175,15 +180,15 @@ impl<'r> Builder<'r> {
         Ok(())
     }
 
-    /// What `reference` names, seen from `base`; it may leave the schema only for a bundled metaschema.
+    /// What `reference` names, seen from `base`.
     fn lookup(&self, pointer: &str, reference: &str, base: &Arc<Uri<String>>) -> Result<Place<'r>, SchemaError> {
         let resolved = self.registry.resolver(Uri::clone(base)).lookup(reference);
         let (value, resolver, draft) = resolved.map_err(|error| refused(pointer, reference, &error))?.into_inner();
-        let place = Place { value, base: resolver.base_uri(), draft };
-        if draft != self.draft && draft != Draft::Unknown && !dialect::is_bundled(place.base.as_str()) {
+        // A draft of its own is met only among remotes.
+        if draft != self.draft && draft != Draft::Unknown && self.draft != Draft::Unknown {
             return Err(SchemaError::Dialect { pointer: pointer.to_owned(), dialect: excerpt(reference) });
         }
-        Ok(place)
+        Ok(Place { value, base: resolver.base_uri(), draft })
     }
 
     /// What references in `place` are relative to: its own `$id`, or that of what holds it.
@@ -337,8 +342,11 @@ impl<'r> Reader<'_, 'r> {
     }
 
     fn in_place_many(&mut self, keyword: &str, value: &'r Value, edge: Edge) -> Result<(), SchemaError> {
-        let applied =
-            if value.is_array() { self.list(keyword, value)? } else { self.many(keyword, value)?.into_values().collect() };
+        let applied = if value.is_array() {
+            self.list(keyword, value)?
+        } else {
+            self.many(keyword, value)?.into_values().collect()
+        };
         self.me().in_place.extend(applied.into_iter().map(|id| (id, edge)));
         Ok(())
     }

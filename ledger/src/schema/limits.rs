@@ -27,19 +27,18 @@ pub const EXPANSION_MAX: usize = 256 * 1024;
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// Units of work of one validation; a unit is about one keyword judging one value, and takes up to about 10 ns.
 pub const WORK_MAX: u64 = 10_000_000;
-/// Units of work up to which an invalid document is told what is wrong with it: an answer is some twenty times dearer than a
-/// verdict.
-pub const EXPLAINED_WORK_MAX: u64 = 200_000;
+/// Units of work, patterns aside, up to which an invalid document is told what is wrong with it: to say why is some fifty
+/// times dearer than to say that.
+pub const EXPLAINED_WORK_MAX: u64 = 100_000;
 /// Violations reported for one document.
 pub const VIOLATIONS_MAX: usize = 16;
 
 /// Compiled bytes of the smallest class of regular expressions; each class is four times the one before.
 pub(super) const PATTERN_COMPILED_BYTES_MIN: usize = 256;
-/// Backtracks an ordinary match stays under; only one that does not is charged the whole limit.
-pub(super) const PATTERN_BACKTRACK_USUAL: usize = 16;
+/// Backtracks of one attempt after the other to finish a match, so that one that finishes soon is not charged the whole limit.
+pub(super) const PATTERN_BACKTRACK_STEPS: [usize; 4] = [16, 256, 4_096, PATTERN_BACKTRACK_MAX];
 
 const _: () = assert!(PATTERN_COMPILED_BYTES_MIN << 12 == PATTERN_COMPILED_BYTES_MAX, "the largest class is the limit");
-const _: () = assert!(PATTERN_BACKTRACK_USUAL < PATTERN_BACKTRACK_MAX);
 const _: () = assert!((PATTERN_BACKTRACK_MAX as u64) < WORK_MAX);
 const _: () = assert!(EXPLAINED_WORK_MAX < WORK_MAX);
 const _: () = assert!(SCHEMA_DEPTH_MAX < 128, "serde_json parses no deeper");

@@ -5,7 +5,7 @@ use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
 use serde_json::{Value, json};
 
 use super::limits::{
-    PATTERN_BACKTRACK_MAX, PATTERN_BACKTRACK_USUAL, PATTERN_CACHE_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX,
+    PATTERN_BACKTRACK_MAX, PATTERN_BACKTRACK_STEPS, PATTERN_CACHE_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX,
     PATTERN_COMPILED_BYTES_MIN,
 };
 
@@ -18,8 +18,8 @@ pub(super) enum Pattern {
         /// The size it was found to fit in, a power of four.
         compiled_bytes: usize,
     },
-    /// It has look-around or back-references, and backtracks: cheap first, then up to the limit.
-    Backtracking([Attempt; 2]),
+    /// It has look-around or back-references, and backtracks: tried cheaply first, and last up to the limit.
+    Backtracking(Vec<Attempt>),
 }
 
 /// A run that gives up after so many backtracks.
@@ -33,8 +33,9 @@ impl Pattern {
     /// `None` when `pattern` is no regular expression, or one beyond the limit.
     pub(super) fn compile(pattern: &str) -> Option<Self> {
         if linear(pattern, PATTERN_COMPILED_BYTES_MAX).is_none() {
-            let usual = Attempt::compile(pattern, PATTERN_BACKTRACK_USUAL)?;
-            return Some(Self::Backtracking([usual, Attempt::compile(pattern, PATTERN_BACKTRACK_MAX)?]));
+            let attempts =
+                PATTERN_BACKTRACK_STEPS.iter().map(|backtracks_max| Attempt::compile(pattern, *backtracks_max));
+            return attempts.collect::<Option<_>>().map(Self::Backtracking);
         }
         let mut compiled_bytes = PATTERN_COMPILED_BYTES_MIN;
         loop {
@@ -48,7 +49,8 @@ impl Pattern {
     /// Whether `text`, a string, matches; an unfinished match counts as none.
     pub(super) fn matches(&self, text: &Value) -> bool {
         match self {
-            Self::Linear { validator, .. } | Self::Backtracking([_, Attempt { validator, .. }]) => validator.is_valid(text),
+            Self::Linear { validator, .. } => validator.is_valid(text),
+            Self::Backtracking(attempts) => attempts.last().is_some_and(|attempt| attempt.validator.is_valid(text)),
         }
     }
 }

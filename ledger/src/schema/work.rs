@@ -30,14 +30,23 @@ pub(super) enum Excess {
     Backtracks(String),
 }
 
+/// Units of work of one validation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Units {
+    /// To judge values by keywords.
+    pub(super) judging: u64,
+    /// To match texts with patterns.
+    pub(super) matching: u64,
+}
+
 impl Work {
     pub(super) fn new(graph: Graph, expansions: Vec<Expansion>) -> Self {
         Self { graph, expansions }
     }
 
-    /// The units of work that validating `document` takes at most.
-    pub(super) fn measure(&self, document: &Value) -> Result<u64, Excess> {
-        let mut meter = Meter { work: self, units: 0, path: Vec::new() };
+    /// The work that validating `document` takes at most.
+    pub(super) fn measure(&self, document: &Value) -> Result<Units, Excess> {
+        let mut meter = Meter { work: self, units: Units::default(), path: Vec::new() };
         meter.depth(document)?;
         meter.value(document, &[(0, 1)])?;
         Ok(meter.units)
@@ -46,7 +55,7 @@ impl Work {
 
 struct Meter<'w, 'd> {
     work: &'w Work,
-    units: u64,
+    units: Units,
     path: Vec<Step<'d>>,
 }
 
@@ -58,9 +67,7 @@ impl<'w, 'd> Meter<'w, 'd> {
         }
         match value {
             Value::Array(values) => self.each(values.iter().enumerate(), Step::Element, |me, value| me.depth(value)),
-            Value::Object(values) => {
-                self.each(values.iter(), |name| Step::Member(name), |me, value| me.depth(value))
-            }
+            Value::Object(values) => self.each(values.iter(), |name| Step::Member(name), |me, value| me.depth(value)),
             _ => Ok(()),
         }
     }
@@ -120,14 +127,15 @@ impl<'w, 'd> Meter<'w, 'd> {
     /// Counts `times` runs of a pattern, and the one here; only one that backtracks must run to be measured.
     fn pattern(&mut self, pattern: usize, value: &Value, text: &str, times: u64) -> Result<(), Excess> {
         let bytes = text.len() as u64;
+        let runs = |units: u64| Units { judging: 0, matching: units.saturating_mul(times + 1) };
         match &self.work.graph.patterns[pattern] {
             Pattern::Linear { compiled_bytes, .. } => {
-                self.charge(pattern::linear_units(*compiled_bytes, bytes).saturating_mul(times + 1))
+                self.charge_all(runs(pattern::linear_units(*compiled_bytes, bytes)))
             }
             Pattern::Backtracking(attempts) => {
                 for attempt in attempts {
                     // Before the run, so that none starts that there is no room for.
-                    self.charge(attempt.units(bytes).saturating_mul(times + 1))?;
+                    self.charge_all(runs(attempt.units(bytes)))?;
                     if attempt.finishes(value) {
                         return Ok(());
                     }
@@ -160,15 +168,19 @@ impl<'w, 'd> Meter<'w, 'd> {
         if rules.is_empty() {
             return Ok(());
         }
-        self.each(values.iter(), |name| Step::Member(name), |me, value| {
-            let Some(Step::Member(name)) = me.path.last().copied() else { unreachable!("each pushed a member") };
-            let mut next = Vec::new();
-            for (node, rules, times) in &rules {
-                me.charge(*times)?;
-                me.member(name, *node, rules, *times, &mut next)?;
-            }
-            me.inner(value, next)
-        })
+        self.each(
+            values.iter(),
+            |name| Step::Member(name),
+            |me, value| {
+                let Some(Step::Member(name)) = me.path.last().copied() else { unreachable!("each pushed a member") };
+                let mut next = Vec::new();
+                for (node, rules, times) in &rules {
+                    me.charge(*times)?;
+                    me.member(name, *node, rules, *times, &mut next)?;
+                }
+                me.inner(value, next)
+            },
+        )
     }
 
     /// Adds what `rules` apply to the member `name` to `next`, and counts what is done with the name.
@@ -224,9 +236,14 @@ impl<'w, 'd> Meter<'w, 'd> {
         self.value(value, &applied)
     }
 
-    fn charge(&mut self, units: u64) -> Result<(), Excess> {
-        self.units = self.units.saturating_add(units);
-        if self.units > WORK_MAX { Err(Excess::Work) } else { Ok(()) }
+    fn charge(&mut self, judging: u64) -> Result<(), Excess> {
+        self.charge_all(Units { judging, matching: 0 })
+    }
+
+    fn charge_all(&mut self, more: Units) -> Result<(), Excess> {
+        self.units.judging = self.units.judging.saturating_add(more.judging);
+        self.units.matching = self.units.matching.saturating_add(more.matching);
+        if self.units.judging.saturating_add(self.units.matching) > WORK_MAX { Err(Excess::Work) } else { Ok(()) }
     }
 
     fn pointer(&self) -> String {
