@@ -1,2 +1,63 @@
-//! To be written.
-fn main() {}
+//! Run the `countersign` command: keys, genesis, nodes, transactions, reads, proofs.
+
+mod args;
+mod connection;
+mod failure;
+mod genesis;
+mod governance;
+mod import;
+mod key;
+mod node_init;
+mod node_run;
+mod output;
+mod read;
+mod receipt;
+mod status;
+mod submit;
+mod verify;
+mod watch;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(command)),
+        Err(error) => Err(Failure::Other(format!("no runtime: {error}"))),
+    };
+    match result {
+        Ok(()) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("countersign: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    use args::{AccountCommand, CollectionCommand, NodeCommand, ReceiptCommand, TokenCommand, VerifyCommand};
+    match command {
+        Command::Key(command) => key::run(&command),
+        Command::Genesis(command) => genesis::run(&command),
+        Command::Node(NodeCommand::Init(command)) => node_init::run(&command),
+        Command::Node(NodeCommand::Run(command)) => node_run::run(&command).await,
+        Command::Node(NodeCommand::Admit(command)) => governance::admit_node(&command).await,
+        Command::Node(NodeCommand::Remove(command)) => governance::remove_node(&command).await,
+        Command::Collection(CollectionCommand::Define(command)) => governance::define_collection(&command).await,
+        Command::Account(AccountCommand::Set(command)) => governance::set_account(&command).await,
+        Command::Submit(command) => submit::run(&command).await,
+        Command::Import(command) => import::run(command).await,
+        Command::Get(command) => read::get(&command).await,
+        Command::History(command) => read::history(&command).await,
+        Command::List(command) => read::list(&command).await,
+        Command::Watch(command) => watch::run(&command).await,
+        Command::Receipt(ReceiptCommand::Get(command)) => receipt::run(&command).await,
+        Command::Verify(VerifyCommand::Receipt(command)) => verify::run(&command),
+        Command::Status(command) => status::run(&command).await,
+        Command::Token(TokenCommand::New(command)) => connection::new_token(&command),
+    }
+}

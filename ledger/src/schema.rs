@@ -1,8 +1,9 @@
 //! Judge documents by JSON Schema.
 //!
-//! Every node must come to the same verdict on the same bytes, in bounded time, with nothing but those bytes. So a schema is
-//! closed (no reference leaves it), asserts no `format` and no `content*`, and whatever can grow has a limit that is checked
-//! here, not in the validator. Only accepted or refused is ever recorded: where and why are for the client.
+//! Every node must come to the same verdict on the same bytes, in bounded time, with nothing but those bytes. So a
+//! schema is closed (no reference leaves it), asserts no `format` and no `content*`, and whatever can grow has a limit
+//! that is checked here, not in the validator. Only accepted or refused is ever recorded: where and why are for the
+//! client.
 mod dialect;
 mod error;
 mod expansion;
@@ -48,8 +49,8 @@ pub const UNEXPLAINED: &str = "$schema";
 impl Schema {
     /// Compiles `schema`, which is I-JSON in draft 2020-12, or draft-07 where its `$schema` says so.
     ///
-    /// It may refer to itself and to the metaschemas of JSON Schema. Errs when it is no valid schema, refers to anything else,
-    /// or passes one of [`limits`]; the same on every node.
+    /// It may refer to itself and to the metaschema of its draft. Errs when it is no valid schema, refers to anything
+    /// else, or passes one of [`limits`]; the same on every node.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let draft = check(schema)?;
         dialect::is_one(schema, draft)?;
@@ -57,14 +58,15 @@ impl Schema {
         Self::build(schema, draft, options(None).with_draft(draft), &Registry::new().prepare().map_err(unplaced)?)
     }
 
-    /// Compiles `schema` as [`Schema::compile`] does, except that it may also refer to what is in `remotes`, and be written in
-    /// a draft defined there.
+    /// Compiles `schema` as [`Schema::compile`] does, except that it may also refer to what is in `remotes`, and be
+    /// written in a draft defined there.
     #[doc(hidden)]
     pub fn compile_with(schema: &Value, remotes: &Registry<'_>) -> Result<Self, SchemaError> {
-        check(schema).or_else(|error| match error {
-            SchemaError::Dialect { .. } => Ok(Draft::Draft202012),
-            other => Err(other),
-        })?;
+        if let Err(error) = check(schema)
+            && !matches!(error, SchemaError::Dialect { .. })
+        {
+            return Err(error);
+        }
         Self::build(schema, Draft::default().detect(schema), options(Some(remotes)), remotes)
     }
 

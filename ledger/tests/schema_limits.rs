@@ -334,6 +334,15 @@ fn a_pattern_beyond_the_limits_is_refused() {
         |count: usize| json!({"anyOf": (0..count).map(|n| json!({"pattern": format!("^{n}$")})).collect::<Vec<_>>()});
     compile(patterns(limits::PATTERNS_MAX));
     assert_eq!(refused(patterns(limits::PATTERNS_MAX + 1)), SchemaError::Patterns);
+    let large = |count: usize| {
+        let pattern = |n: usize| json!({"pattern": format!("^{n}\\p{{L}}[\\p{{L}} ]{{0,10}}$")});
+        json!({"anyOf": (0..count).map(pattern).collect::<Vec<_>>()})
+    };
+    compile(large(4));
+    assert_eq!(refused(large(100)), SchemaError::Patterns);
+    let part = |repeats: usize| json!({"pattern": format!("(.)\\1(?=\\p{{L}}{{{repeats}}}x)")});
+    compile(part(1));
+    assert!(matches!(refused(part(10)), SchemaError::Pattern { .. }));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_ledger::schema::{Schema, SchemaError, Violation};
+use countersign_ledger::schema::{Schema, SchemaError, Violation, limits::WORK_MAX};
 use jsonschema::{Draft, Registry};
 use serde_json::Value;
 
@@ -110,11 +110,16 @@ fn epcis_events_are_judged_by_the_standards_own_schema_unchanged() {
     let mut refused = Vec::new();
     for (line, event) in events.lines().enumerate() {
         let mut event: Value = serde_json::from_str(event).expect("an event is JSON");
-        // The events were cut out of documents, and left their "@context" there; alone, the standard requires one of each.
+        // The events were cut out of documents, and left their "@context" there; alone, the standard requires one of
+        // each.
         let violations = schema.validate(&event).expect_err("it has no context");
         assert_eq!(violations, [Violation { pointer: String::new(), keyword: "required".to_owned() }], "line {line}");
         event["@context"] = Value::from(EPCIS_CONTEXT);
         refused.extend(schema.validate(&event).err().map(|violations| format!("{line}: {violations:?}")));
+        assert!(
+            schema.work(&event).expect("it is within limits") < WORK_MAX / 100,
+            "line {line}: no room for larger ones"
+        );
         event["eventTimeZoneOffset"] = Value::from("+1:00");
         assert!(schema.validate(&event).is_err(), "line {line}: the schema is vacuous");
     }

@@ -1,1 +1,49 @@
-//! To be written.
+//! Run a node: one process, one pipeline, forward only.
+//!
+//! ```text
+//!  api ─▶ submit ─▶ mempool ─▶ order ─▶ (consensus) ─▶ apply ─▶ sign ─▶ certify ─▶ publish ─▶ subscribers
+//!           ▲ reads cursors: applied, certified, published; and the store
+//! ```
+//!
+//! Each station is one task that owns its state. Arrows are bounded channels pointing right; what an earlier station
+//! must know of a later one it reads from the cursors or the store.
+
+mod api;
+mod apply;
+mod catch_up;
+mod certify;
+mod clock;
+mod cursors;
+mod error;
+mod files;
+mod folder;
+mod frames;
+mod incarnations;
+pub mod limits;
+mod members;
+mod mempool;
+mod order;
+mod publish;
+mod purge;
+mod run;
+mod services;
+mod sign;
+mod sign_lock;
+mod start;
+mod submit;
+mod verifier;
+mod view;
+mod wire;
+
+pub use clock::{Clock, SystemClock, TokioClock};
+pub use cursors::{Applied, Certified, Signed};
+pub use error::NodeError;
+pub use files::{Files, FolderFiles, MemoryFiles};
+pub use folder::{init_sign_lock, Config, Folder, NodeSecrets, VoterSecrets};
+pub use members::{Members, NodeEntry};
+pub use mempool::MempoolSize;
+pub use run::run;
+pub use sign_lock::SignLock;
+pub use start::{start, Identity, Node, Seams};
+pub use submit::{Answer, Level};
+pub use verifier::{Verified, Verifier};

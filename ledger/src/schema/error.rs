@@ -72,7 +72,11 @@ pub enum SchemaError {
     #[error("schema: more than {} subschemas", limits::SUBSCHEMAS_MAX)]
     Subschemas,
     /// There are too many regular expressions.
-    #[error("schema: more than {} regular expressions", limits::PATTERNS_MAX)]
+    #[error(
+        "schema: more than {} regular expressions, or {} compiled bytes of them",
+        limits::PATTERNS_MAX,
+        limits::PATTERNS_COMPILED_BYTES_MAX
+    )]
     Patterns,
     /// A regular expression is too long.
     #[error("{pointer:?}: a regular expression of {bytes} bytes, at most {} are allowed", limits::PATTERN_BYTES_MAX)]
@@ -82,7 +86,8 @@ pub enum SchemaError {
         /// Its length.
         bytes: usize,
     },
-    /// A regular expression is malformed, or compiles to more than the limit.
+    /// A regular expression is malformed, or compiles to more than the limit, which is lower for parts of one that
+    /// backtracks.
     #[error("{pointer:?}: no regular expression within {} compiled bytes", limits::PATTERN_COMPILED_BYTES_MAX)]
     Pattern {
         /// Where.

@@ -1,8 +1,8 @@
 //! Sum up, for each subschema, every way it applies others to the same value.
 //!
-//! With the circles refused the graph of in-place edges is finite, and each sum is 1 plus those of the edges' ends. A subschema
-//! with `unevaluated*` goes over its own in-place graph a second time, to mark what was evaluated, so every subschema is two
-//! nodes: judged, and marked.
+//! With the circles refused the graph of in-place edges is finite, and each sum is 1 plus those of the edges' ends. A
+//! subschema with `unevaluated*` goes over its own in-place graph a second time, to mark what was evaluated, so every
+//! subschema is two nodes: judged, and marked.
 use std::collections::BTreeMap;
 
 use super::{

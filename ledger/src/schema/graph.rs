@@ -1,8 +1,9 @@
 //! Resolve a schema into the graph of what applies what.
 //!
-//! The validator answers whether a document is valid; this graph answers, before it is asked, how much work that can be.
-//! An edge is *in place* when both ends judge the same value (`$ref`, `allOf`, ...): a circle of those never ends, and a ladder
-//! of those doubles at every rung, so both are one sum that must stay small. All other edges go into the value.
+//! The validator answers whether a document is valid; this graph answers, before it is asked, how much work that can
+//! be. An edge is *in place* when both ends judge the same value (`$ref`, `allOf`, ...): a circle of those never ends,
+//! and a ladder of those doubles at every rung, so both are one sum that must stay small. All other edges go into the
+//! value.
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{
     dialect,
     error::{SchemaError, excerpt},
-    limits::{PATTERN_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX},
+    limits::{PATTERN_BYTES_MAX, PATTERNS_COMPILED_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX},
     pattern::Pattern,
 };
 
@@ -121,6 +122,7 @@ struct Builder<'r> {
     /// The value that each absolute `$id` and anchor names.
     names: BTreeMap<String, *const Value>,
     patterns: Vec<Pattern>,
+    pattern_bytes: usize,
     pattern_ids: BTreeMap<&'r str, usize>,
 }
 
@@ -137,6 +139,7 @@ impl<'r> Builder<'r> {
             entered: BTreeMap::new(),
             names: BTreeMap::new(),
             patterns: Vec::new(),
+            pattern_bytes: 0,
             pattern_ids: BTreeMap::new(),
         }
     }
@@ -255,7 +258,12 @@ impl<'r> Builder<'r> {
             return Err(SchemaError::Patterns);
         }
         let compiled = Pattern::compile(pattern);
-        self.patterns.push(compiled.ok_or_else(|| SchemaError::Pattern { pointer: pointer.to_owned() })?);
+        let compiled = compiled.ok_or_else(|| SchemaError::Pattern { pointer: pointer.to_owned() })?;
+        self.pattern_bytes += compiled.compiled_bytes();
+        if self.pattern_bytes > PATTERNS_COMPILED_BYTES_MAX {
+            return Err(SchemaError::Patterns);
+        }
+        self.patterns.push(compiled);
         self.pattern_ids.insert(pattern, id);
         Ok(id)
     }

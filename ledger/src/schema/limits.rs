@@ -12,6 +12,10 @@ pub const PATTERNS_MAX: usize = 256;
 pub const PATTERN_BYTES_MAX: usize = 1024;
 /// Bytes of one compiled regular expression, as its engine counts them.
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one part of a regular expression that backtracks.
+pub const PATTERN_PART_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of all compiled regular expressions of a schema together.
+pub const PATTERNS_COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes one regular expression may cache while it runs.
 pub const PATTERN_CACHE_BYTES_MAX: usize = 256 * 1024;
 /// Backtracks of one match; a match that needs more refuses the document.
@@ -27,15 +31,16 @@ pub const EXPANSION_MAX: usize = 256 * 1024;
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// Units of work of one validation; a unit is about one keyword judging one value, and takes up to about 10 ns.
 pub const WORK_MAX: u64 = 10_000_000;
-/// Units of work, patterns aside, up to which an invalid document is told what is wrong with it: to say why is some fifty
-/// times dearer than to say that.
+/// Units of work, patterns aside, up to which an invalid document is told what is wrong with it: to say why is some
+/// fifty times dearer than to say that.
 pub const EXPLAINED_WORK_MAX: u64 = 100_000;
 /// Violations reported for one document.
 pub const VIOLATIONS_MAX: usize = 16;
 
 /// Compiled bytes of the smallest class of regular expressions; each class is four times the one before.
 pub(super) const PATTERN_COMPILED_BYTES_MIN: usize = 256;
-/// Backtracks of one attempt after the other to finish a match, so that one that finishes soon is not charged the whole limit.
+/// Backtracks of one attempt after the other to finish a match, so that one that finishes soon is not charged the whole
+/// limit.
 pub(super) const PATTERN_BACKTRACK_STEPS: [usize; 4] = [16, 256, 4_096, PATTERN_BACKTRACK_MAX];
 
 const _: () = assert!(PATTERN_COMPILED_BYTES_MIN << 12 == PATTERN_COMPILED_BYTES_MAX, "the largest class is the limit");

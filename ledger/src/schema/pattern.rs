@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::limits::{
     PATTERN_BACKTRACK_MAX, PATTERN_BACKTRACK_STEPS, PATTERN_CACHE_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX,
-    PATTERN_COMPILED_BYTES_MIN,
+    PATTERN_COMPILED_BYTES_MIN, PATTERN_PART_BYTES_MAX,
 };
 
 /// A regular expression, by how its engine runs it.
@@ -19,7 +19,11 @@ pub(super) enum Pattern {
         compiled_bytes: usize,
     },
     /// It has look-around or back-references, and backtracks: tried cheaply first, and last up to the limit.
-    Backtracking(Vec<Attempt>),
+    Backtracking {
+        attempts: Vec<Attempt>,
+        /// The sizes of its parts that do not backtrack, at most.
+        compiled_bytes: usize,
+    },
 }
 
 /// A run that gives up after so many backtracks.
@@ -33,16 +37,25 @@ impl Pattern {
     /// `None` when `pattern` is no regular expression, or one beyond the limit.
     pub(super) fn compile(pattern: &str) -> Option<Self> {
         if linear(pattern, PATTERN_COMPILED_BYTES_MAX).is_none() {
-            let attempts =
-                PATTERN_BACKTRACK_STEPS.iter().map(|backtracks_max| Attempt::compile(pattern, *backtracks_max));
-            return attempts.collect::<Option<_>>().map(Self::Backtracking);
+            return Self::backtracking(pattern);
         }
-        let mut compiled_bytes = PATTERN_COMPILED_BYTES_MIN;
-        loop {
-            if let Some(validator) = linear(pattern, compiled_bytes) {
-                return Some(Self::Linear { validator, compiled_bytes });
-            }
-            compiled_bytes *= 4;
+        let fits = |bytes| linear(pattern, bytes).map(|validator| Self::Linear { validator, compiled_bytes: bytes });
+        classes(PATTERN_COMPILED_BYTES_MAX).find_map(fits)
+    }
+
+    fn backtracking(pattern: &str) -> Option<Self> {
+        let part =
+            classes(PATTERN_PART_BYTES_MAX).find(|bytes| compile(pattern, engine().size_limit(*bytes)).is_some())?;
+        // No part is shorter than "(?=x)" and what parts it from the next.
+        let compiled_bytes = part * (1 + pattern.len() / 8);
+        let attempts = PATTERN_BACKTRACK_STEPS.iter().map(|backtracks_max| Attempt::compile(pattern, *backtracks_max));
+        Some(Self::Backtracking { attempts: attempts.collect::<Option<_>>()?, compiled_bytes })
+    }
+
+    /// What it takes in memory, by class.
+    pub(super) fn compiled_bytes(&self) -> usize {
+        match self {
+            Self::Linear { compiled_bytes, .. } | Self::Backtracking { compiled_bytes, .. } => *compiled_bytes,
         }
     }
 
@@ -50,7 +63,9 @@ impl Pattern {
     pub(super) fn matches(&self, text: &Value) -> bool {
         match self {
             Self::Linear { validator, .. } => validator.is_valid(text),
-            Self::Backtracking(attempts) => attempts.last().is_some_and(|attempt| attempt.validator.is_valid(text)),
+            Self::Backtracking { attempts, .. } => {
+                attempts.last().is_some_and(|attempt| attempt.validator.is_valid(text))
+            }
         }
     }
 }
@@ -88,6 +103,12 @@ pub(super) fn engine() -> PatternOptions<jsonschema::FancyRegex> {
         .backtrack_limit(PATTERN_BACKTRACK_MAX)
         .size_limit(PATTERN_COMPILED_BYTES_MAX)
         .dfa_size_limit(PATTERN_CACHE_BYTES_MAX)
+}
+
+/// The classes of sizes, up to one of them.
+fn classes(compiled_bytes_max: usize) -> impl Iterator<Item = usize> {
+    let classes = std::iter::successors(Some(PATTERN_COMPILED_BYTES_MIN), |bytes| Some(bytes * 4));
+    classes.take_while(move |bytes| *bytes <= compiled_bytes_max)
 }
 
 fn linear(pattern: &str, compiled_bytes_max: usize) -> Option<Validator> {

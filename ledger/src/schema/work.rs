@@ -1,7 +1,7 @@
 //! Bound the work of one validation before it starts.
 //!
-//! The validator stops early and remembers results, so what is summed here is an upper bound that depends on nothing but the
-//! schema and the document: every node counts the same, whatever the validator's version does with it.
+//! The validator stops early and remembers results, so what is summed here is an upper bound that depends on nothing
+//! but the schema and the document: every node counts the same, whatever the validator's version does with it.
 use serde_json::{Map, Value};
 
 use super::{
@@ -60,7 +60,8 @@ struct Meter<'w, 'd> {
 }
 
 impl<'w, 'd> Meter<'w, 'd> {
-    /// Checks the depth of all of `value`, for the validator compares and hashes values that no subschema is applied to.
+    /// Checks the depth of all of `value`, for the validator compares and hashes values that no subschema is applied
+    /// to.
     fn depth(&mut self, value: &'d Value) -> Result<(), Excess> {
         if self.path.len() == DOCUMENT_DEPTH_MAX && (value.is_array() || value.is_object()) {
             return Err(Excess::Depth(self.pointer()));
@@ -103,7 +104,8 @@ impl<'w, 'd> Meter<'w, 'd> {
         let mut expanded = Vec::new();
         for (id, times) in applied {
             for (node, count) in &self.work.expansions[*id] {
-                // No product overflows: `times` is charged, so it is at most WORK_MAX, and a count at most IN_PLACE_PATHS_MAX.
+                // No product overflows: `times` is charged, so it is at most WORK_MAX, and a count at most
+                // IN_PLACE_PATHS_MAX.
                 self.charge(times * count * self.work.graph.subschemas[node.id].weight)?;
                 expanded.push((*node, times * count));
             }
@@ -132,7 +134,7 @@ impl<'w, 'd> Meter<'w, 'd> {
             Pattern::Linear { compiled_bytes, .. } => {
                 self.charge_all(runs(pattern::linear_units(*compiled_bytes, bytes)))
             }
-            Pattern::Backtracking(attempts) => {
+            Pattern::Backtracking { attempts, .. } => {
                 for attempt in attempts {
                     // Before the run, so that none starts that there is no room for.
                     self.charge_all(runs(attempt.units(bytes)))?;

@@ -11,7 +11,7 @@ mod rows;
 pub use commitment::STATE_HEIGHTS_KEPT;
 pub use ledger::{open_database, Appended, Ledger};
 pub use memory::MemoryKv;
-pub use reader::{Change, FoundTransaction, Reader, RejectionDetail, StoredBlock};
+pub use reader::{Change, FoundTransaction, KeptCosignature, Reader, RejectionDetail, StoredBlock};
 pub use rocks::RocksKv;
 
 /// Where an entry stands in the Raft log.

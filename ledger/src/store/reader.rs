@@ -57,6 +57,19 @@ pub struct Change {
     pub version: Version,
 }
 
+/// A node's signatures over a checkpoint of this ledger: its cosignature, and its log signature beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCosignature {
+    /// The checkpoint's tree size.
+    pub size: u64,
+    /// Its root.
+    pub root: Hash,
+    /// Under the node's cosign key.
+    pub cosignature: Cosignature,
+    /// Under the node's log key, over the same checkpoint.
+    pub log_signature: [u8; 64],
+}
+
 /// A block as it is kept: its proposal, its leaves and the Raft entry it came in.
 #[derive(Debug, Clone)]
 pub struct StoredBlock {
@@ -92,6 +105,11 @@ impl Reader {
     /// The genesis hash of the ledger.
     pub fn genesis(&self) -> Hash {
         self.genesis
+    }
+
+    /// The same, to borrow.
+    pub fn genesis_ref(&self) -> &Hash {
+        &self.genesis
     }
 
     /// Where the chain stands.
@@ -294,22 +312,29 @@ impl Reader {
         self.kv.last(CERTIFICATES, &number_key(0), &number_key(u64::MAX))?.map(certificate).transpose()
     }
 
-    /// Keeps a checked cosignature over (`size`, `root`).
-    pub fn put_cosignature(&self, size: u64, root: &Hash, cosignature: &Cosignature) -> Result<(), KvError> {
+    /// Keeps a checked cosignature.
+    pub fn put_cosignature(&self, kept: &KeptCosignature) -> Result<(), KvError> {
         let row = CosignatureRow {
-            root: root.0.to_vec(),
-            time: cosignature.time,
-            signature: cosignature.signature.to_vec(),
+            root: kept.root.0.to_vec(),
+            time: kept.cosignature.time,
+            signature: kept.cosignature.signature.to_vec(),
+            log_signature: kept.log_signature.to_vec(),
         };
+        let key = [&number_key(kept.size)[..], kept.cosignature.node.as_bytes()].concat();
         let mut batch = Batch::default();
-        batch.put(COSIGNATURES, [&number_key(size)[..], cosignature.node.as_bytes()].concat(), row.encode_to_vec());
+        batch.put(COSIGNATURES, key, row.encode_to_vec());
         self.kv.write(batch)
     }
 
     /// The kept cosignatures of sizes from `from` on, at most `limit`.
-    pub fn cosignatures(&self, from: u64, limit: usize) -> Result<Vec<(u64, Hash, Cosignature)>, KvError> {
+    pub fn cosignatures(&self, from: u64, limit: usize) -> Result<Vec<KeptCosignature>, KvError> {
         let rows = self.kv.scan(COSIGNATURES, &number_key(from), &number_key(u64::MAX), limit)?;
         rows.into_iter().map(cosignature).collect()
+    }
+
+    /// Makes certificates and cosignatures so far durable.
+    pub fn sync(&self) -> Result<(), KvError> {
+        self.kv.sync()
     }
 
     /// The receipt of a leaf, under the smallest certified checkpoint that covers it; none while none does.
@@ -352,7 +377,7 @@ fn certificate((key, note): (Vec<u8>, Vec<u8>)) -> Result<(u64, String), KvError
     Ok((u64::from_be_bytes(size), String::from_utf8(note).map_err(|_| corrupt("not UTF-8"))?))
 }
 
-fn cosignature((key, bytes): (Vec<u8>, Vec<u8>)) -> Result<(u64, Hash, Cosignature), KvError> {
+fn cosignature((key, bytes): (Vec<u8>, Vec<u8>)) -> Result<KeptCosignature, KvError> {
     let corrupt = |message: &str| KvError::Corrupt { family: COSIGNATURES, message: message.to_owned() };
     let row: CosignatureRow = decode(COSIGNATURES, &bytes)?;
     let (size, node) = key.split_first_chunk::<8>().ok_or_else(|| corrupt("a short key"))?;
@@ -361,6 +386,10 @@ fn cosignature((key, bytes): (Vec<u8>, Vec<u8>)) -> Result<(u64, Hash, Cosignatu
         time: row.time,
         signature: row.signature.try_into().map_err(|_| corrupt("a signature"))?,
     };
-    let root = Hash::from_slice("root", &row.root).map_err(|_| corrupt("a root"))?;
-    Ok((u64::from_be_bytes(*size), root, cosignature))
+    Ok(KeptCosignature {
+        size: u64::from_be_bytes(*size),
+        root: Hash::from_slice("root", &row.root).map_err(|_| corrupt("a root"))?,
+        cosignature,
+        log_signature: row.log_signature.try_into().map_err(|_| corrupt("a log signature"))?,
+    })
 }

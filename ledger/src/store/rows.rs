@@ -139,6 +139,8 @@ pub(crate) struct CosignatureRow {
     pub(crate) time: u64,
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) log_signature: Vec<u8>,
 }
 
 /// Decodes a row that we wrote.

@@ -1,0 +1,143 @@
+//! Declare the commands: noun, then verb.
+
+use crate::connection::Caller;
+use crate::genesis::GenesisCommand;
+use crate::governance::{AdmitNode, DefineCollection, RemoveNode, SetAccount};
+use crate::import::Import;
+use crate::key::KeyCommand;
+use crate::node_init::InitNode;
+use crate::node_run::RunNode;
+use crate::read::{Get, History, List};
+use crate::receipt::GetReceipt;
+use crate::status::ShowStatus;
+use crate::submit::Submit;
+use crate::verify::VerifyReceipt;
+use crate::watch::Watch;
+use clap::{Parser, Subcommand};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   done
+  1   something else failed: not found, or a node broke its own rules
+  2   the command line or a file it names is not usable
+  3   rejected: executed, found invalid, and recorded so; nothing changed
+  4   refused or denied: turned away at the door, nothing is recorded
+  5   unavailable: no node could be reached
+  6   unknown: no definite answer in time; submit the same bytes again, it is executed once at the most
+  11  verification failed: a proof or certificate does not hold
+
+Who calls is given by --node, --genesis, --account and --key, or by COUNTERSIGN_NODE, COUNTERSIGN_GENESIS,
+COUNTERSIGN_ACCOUNT and COUNTERSIGN_KEY.
+
+Examples:
+  countersign submit --create flights UA1545 --json flight.json
+  countersign import --collection flights --id-field flightId flights.ndjson --results results.ndjson
+  countersign receipt get --transaction 4f0c... --out flight.receipt
+  countersign verify receipt --genesis genesis.json flight.receipt";
+
+/// Countersign: a ledger that companies run together and that anyone can check
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make and show keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Found a ledger: write, sign and check its genesis
+    #[command(subcommand)]
+    Genesis(GenesisCommand),
+    /// Prepare and run a node; admit or remove an observer
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Govern collections
+    #[command(subcommand)]
+    Collection(CollectionCommand),
+    /// Govern accounts
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Sign one transaction, submit it and wait for what becomes of it
+    Submit(Box<Submit>),
+    /// Submit each line of an NDJSON file as a document, exactly once however often it is run
+    Import(Box<Import>),
+    /// Read one document, with a proof if asked
+    Get(Get),
+    /// Read the versions of a document, oldest first
+    History(History),
+    /// Read the documents of a collection by id
+    List(List),
+    /// Follow certified changes as NDJSON, without gap or repetition
+    Watch(Watch),
+    /// Fetch receipts
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// Check proofs offline, with nothing but the genesis
+    #[command(subcommand)]
+    Verify(VerifyCommand),
+    /// Show where a node stands
+    Status(ShowStatus),
+    /// Make bearer tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Make a node's folder: its keys, its sign lock and node.toml
+    Init(InitNode),
+    /// Run a node
+    Run(RunNode),
+    /// Admit an observer, or change a node's address or TLS key
+    Admit(AdmitNode),
+    /// Remove an observer
+    Remove(RemoveNode),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CollectionCommand {
+    /// Define a collection; a quorum of organisations must approve
+    Define(DefineCollection),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Register an account, replace its keys, or close it
+    Set(SetAccount),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// Fetch a receipt, verify it and write it to a file
+    Get(GetReceipt),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VerifyCommand {
+    /// Check a receipt: that its leaf is on the ledger and who signed for it
+    Receipt(VerifyReceipt),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print a token for stock clients; it holds for about four minutes
+    #[command(
+        after_help = "Example:\n  grpcurl -insecure -H \"authorization: Bearer $(countersign token new)\" \\\n    \
+                            127.0.0.1:7001 countersign.v1.Ledger/GetStatus"
+    )]
+    New(Caller),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

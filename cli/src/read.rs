@@ -1,0 +1,188 @@
+//! Read documents: one, its versions, a collection.
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::output::{self, json_of};
+use clap::{Args, ValueEnum};
+use countersign_client::{At, ClientError, Consistency, ProvenDocument};
+use countersign_proof::StateAnswer;
+use countersign_proto::v1::Document;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --proof the answer is the node's word; with it, it is verified against the genesis and the proof is kept.
+
+Examples:
+  countersign get flights UA1545
+  countersign get flights UA1545 --proof UA1545.proof --json"
+)]
+pub struct Get {
+    collection: String,
+    id: String,
+    /// The version with this number
+    #[arg(long, value_name = "N", conflicts_with_all = ["height", "proof"])]
+    version: Option<u64>,
+    /// The version in force after this block
+    #[arg(long, value_name = "N")]
+    height: Option<u64>,
+    /// How fresh and how sure it must be
+    #[arg(long, value_enum, default_value = "certified", conflicts_with = "proof")]
+    consistency: ConsistencyName,
+    /// Ask for a state proof, verify it, and write it to this file
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    /// Print everything as JSON, not only the value
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ConsistencyName {
+    /// Sees every transaction acknowledged before the read, on any node
+    Linearizable,
+    /// Sees only what a quorum countersigned
+    Certified,
+    /// What this node has applied, certified or not
+    Local,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    collection: String,
+    id: String,
+    /// The first version
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    from_version: u64,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    collection: String,
+    /// Only ids after this one
+    #[arg(long, value_name = "ID", default_value = "")]
+    after: String,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    limit: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const PAGE_SIZE_MAX: usize = 1000;
+
+pub async fn get(command: &Get) -> Result<(), Failure> {
+    let client = command.connection.client()?;
+    let at = match (command.version, command.height) {
+        (Some(version), _) => At::Version(version),
+        (None, Some(height)) => At::Height(height),
+        (None, None) => At::Newest,
+    };
+    if let Some(file) = &command.proof {
+        let proven = client.get_proven_document(&command.collection, &command.id, at).await?;
+        return print_proven(command, &proven, file);
+    }
+    let consistency = match command.consistency {
+        ConsistencyName::Linearizable => Consistency::Linearizable,
+        ConsistencyName::Certified => Consistency::CertifiedRead,
+        ConsistencyName::Local => Consistency::Local,
+    };
+    let response = client.get_document(&command.collection, &command.id, at, consistency).await?;
+    let document = response.document.as_ref().expect("an absent one is an error");
+    if command.json {
+        let mut all = document_json(document);
+        all["certified"] = response.certified.into();
+        all["read_height"] = response.read_height.into();
+        return output::line(all);
+    }
+    eprintln!("version {} of height {}, read at height {}", document.version, document.height, response.read_height);
+    print_value(command, document.deleted, &json_of(&document.value))
+}
+
+fn print_proven(command: &Get, proven: &ProvenDocument, file: &Path) -> Result<(), Failure> {
+    output::write_file(file, &proven.file)?;
+    let (height, time) = (proven.proof.seal().height, proven.proof.seal().time);
+    let (record, value, deleted) = match proven.proof.answer() {
+        StateAnswer::Present { record, value } => (Some(record), value.clone(), false),
+        StateAnswer::Deleted { record } => (Some(record), None, true),
+        StateAnswer::Absent => (None, None, false),
+    };
+    if command.json {
+        return output::line(json!({
+            "absent": record.is_none(), "collection": command.collection, "deleted": deleted, "id": command.id,
+            "proved_at_height": height, "proved_at_time_ms": time, "record": record, "value": value,
+        }));
+    }
+    eprintln!("proved at height {height}, {}", output::utc(time / 1000));
+    if record.is_none() {
+        return Err(proved_absent(command));
+    }
+    print_value(command, deleted, &value.unwrap_or(Value::Null))
+}
+
+fn proved_absent(command: &Get) -> Failure {
+    let detail = format!("{}/{} never was, as is proved", command.collection, command.id);
+    ClientError::NotFound { detail }.into()
+}
+
+fn print_value(command: &Get, deleted: bool, value: &Value) -> Result<(), Failure> {
+    if deleted {
+        let detail = format!("{}/{} is deleted", command.collection, command.id);
+        return Err(ClientError::NotFound { detail }.into());
+    }
+    output::line(format_args!("{value:#}"))
+}
+
+pub async fn history(command: &History) -> Result<(), Failure> {
+    let client = command.connection.client()?;
+    let mut next = Some(command.from_version);
+    while let Some(from) = next {
+        let page = client.get_history(&command.collection, &command.id, from, PAGE_SIZE_MAX as u32).await?;
+        page.versions.iter().try_for_each(|document| print_one(document, command.json))?;
+        next = page.next_version;
+    }
+    Ok(())
+}
+
+pub async fn list(command: &List) -> Result<(), Failure> {
+    let client = command.connection.client()?;
+    let (mut after, mut left) = (command.after.clone(), command.limit);
+    while left > 0 {
+        let page = client.list_documents(&command.collection, &after, left.min(PAGE_SIZE_MAX) as u32).await?;
+        page.documents.iter().take(left).try_for_each(|document| print_one(document, command.json))?;
+        left = left.saturating_sub(page.documents.len());
+        if page.next_after.is_empty() || page.next_after == after {
+            break;
+        }
+        after = page.next_after;
+    }
+    Ok(())
+}
+
+fn print_one(document: &Document, json: bool) -> Result<(), Failure> {
+    if json {
+        return output::line(document_json(document));
+    }
+    let value = if document.deleted { "deleted".to_owned() } else { json_of(&document.value).to_string() };
+    output::line(format_args!("{}\tversion {}\theight {}\t{value}", document.id, document.version, document.height))
+}
+
+/// A document with all that the API says of it.
+pub fn document_json(document: &Document) -> Value {
+    json!({
+        "collection": document.collection, "deleted": document.deleted, "height": document.height,
+        "id": document.id, "transaction": hex::encode(&document.transaction_id),
+        "value": json_of(&document.value), "version": document.version,
+    })
+}

@@ -1,0 +1,33 @@
+//! Name every maximum of the HTTP side.
+
+use countersign_proof::limits::DOCUMENT_ID_BYTES_MAX;
+
+/// Rows of one page.
+pub(crate) const ROWS_MAX: usize = 50;
+/// Rows of one page when each row costs reading a whole document.
+pub(crate) const DOCUMENT_ROWS_MAX: usize = 20;
+/// Bytes of JSON shown on one page, before escaping.
+pub(crate) const SHOWN_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a request's path and query.
+pub(crate) const URI_BYTES_MAX: usize = 2048;
+/// Bytes of a collection's name with its `$`.
+pub(crate) const COLLECTION_BYTES_MAX: usize = 65;
+/// Bytes of a search: `<collection>/<id>` is the longest.
+pub(crate) const SEARCH_BYTES_MAX: usize = COLLECTION_BYTES_MAX + 1 + DOCUMENT_ID_BYTES_MAX;
+/// Open connections.
+pub(crate) const CONNECTIONS_MAX: u32 = 256;
+/// Bytes of a request's head; hyper buffers no more.
+pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Seconds to wait for a request's head, also on an idle connection.
+pub(crate) const HEAD_SECONDS_MAX: u64 = 10;
+/// Seconds until a connection is asked to end, so that nobody keeps one for ever.
+pub(crate) const CONNECTION_SECONDS_MAX: u64 = 120;
+/// Seconds that an answer under way has to finish after that.
+pub(crate) const FAREWELL_SECONDS_MAX: u64 = 10;
+/// Times in a row that accepting may fail, a second apart, before serving ends.
+pub(crate) const ACCEPT_FAILURES_MAX: u32 = 30;
+
+const _: () = assert!(DOCUMENT_ROWS_MAX <= ROWS_MAX);
+const _: () = assert!(3 * SEARCH_BYTES_MAX + 256 <= URI_BYTES_MAX, "our own longest link, percent-encoded, must fit");
+const _: () = assert!(URI_BYTES_MAX < HEAD_BYTES_MAX, "else hyper answers before our page can");
+const _: () = assert!(HEAD_BYTES_MAX >= 8192, "hyper's minimum");

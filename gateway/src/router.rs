@@ -1,0 +1,66 @@
+//! Route requests to pages under one set of security headers.
+
+use crate::explorer::{self, Explorer};
+use crate::health::health;
+use crate::limits::URI_BYTES_MAX;
+use crate::metrics::metrics;
+use crate::refusal::Refusal;
+use crate::view::NodeView;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use countersign_ledger::store::Reader;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// No script runs, nothing is loaded from elsewhere, nobody frames us.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+const STYLE: &str = include_str!("../templates/style.css");
+
+/// The HTTP side of a node: `/explorer` and what is under it, `/metrics`, `/health`.
+///
+/// Every request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
+/// so they run where they are asked, and a simulation sees them in one order. When the sender of `view` is dropped,
+/// `/health` says that the node has stopped.
+pub fn router(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Router {
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/explorer") }))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/explorer", get(explorer::overview))
+        .route("/explorer/", get(|| async { Redirect::to("/explorer") }))
+        .route("/explorer/style.css", get(|| async { ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
+        .route("/explorer/blocks/{height}", get(explorer::block))
+        .route("/explorer/transactions/{id}", get(explorer::transaction))
+        .route("/explorer/transactions/{id}/receipt", get(explorer::receipt))
+        .route("/explorer/documents", get(explorer::collections))
+        .route("/explorer/documents/{collection}", get(explorer::documents))
+        .route("/explorer/document", get(explorer::document))
+        .route("/explorer/search", get(explorer::search))
+        .fallback(|| async { Refusal::Missing("there is no such page".into()) })
+        .method_not_allowed_fallback(|| async { Refusal::Method })
+        .layer(from_fn(guard))
+        .with_state(Explorer::new(reader, view))
+}
+
+/// Turns away an address that is too long and puts the security headers on every answer.
+async fn guard(request: Request, next: Next) -> Response {
+    let bytes = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    let mut response = match bytes {
+        ..=URI_BYTES_MAX => next.run(request).await,
+        _ => Refusal::AddressTooLong(bytes).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

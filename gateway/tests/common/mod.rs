@@ -1,0 +1,214 @@
+//! Make a ledger in memory and ask its router for pages.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use axum::Router;
+use axum::body::{Body as HttpBody, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use countersign_gateway::{CursorView, NodeView, PeerView, router};
+use countersign_ledger::judge;
+use countersign_ledger::store::{Ledger, MemoryKv, Position, Reader};
+use countersign_proof::operation::Change;
+use countersign_proof::{
+    Body, Checkpoint, Genesis, Hash, KeyPair, Note, Operation, Proposal, ProposalHeader, Signer, VerifierKey,
+};
+use prost::Message;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+const NODES: [&str; 4] = ["acme.example/1", "bolt.example/1", "cargo.example/1", "dock.example/1"];
+
+/// The ledger of the golden vectors, to which blocks can be added.
+pub struct Network {
+    pub ledger: Ledger,
+    pub genesis: Genesis,
+    keys: Value,
+    nonces: u64,
+}
+
+impl Network {
+    /// A ledger that has its genesis only.
+    pub fn found() -> Network {
+        let vectors = include_str!("../../../proof/tests/vectors/ledger.json");
+        let mut vectors: Value = serde_json::from_str(vectors).expect("the vectors are JSON");
+        let genesis = Genesis::parse(vectors["genesis"].as_str().expect("text").as_bytes()).expect("a genesis");
+        let ledger = Ledger::open(Arc::new(MemoryKv::new()), &genesis).expect("a new ledger");
+        Network { ledger, genesis, keys: vectors["keys"].take(), nonces: 0 }
+    }
+
+    pub fn reader(&self) -> Reader {
+        self.ledger.reader()
+    }
+
+    fn key(&self, name: &str) -> KeyPair {
+        let mut seed = [0; 32];
+        hex::decode_to_slice(self.keys[name]["seed"].as_str().expect(name), &mut seed).expect("hex");
+        KeyPair::from_seed(&seed)
+    }
+
+    /// A transaction of acme.example/ops, with its id.
+    pub fn transaction(&mut self, operations: Vec<Operation>) -> (Hash, Vec<u8>) {
+        let key = self.key("acme.example/ops");
+        self.nonces += 1;
+        let body = Body {
+            genesis: self.genesis.hash().0.to_vec(),
+            nonce: u128::from(self.nonces).to_be_bytes().to_vec(),
+            operations,
+            caller: "ticket \u{202e}4711 <b>".into(),
+            signers: vec![Signer { account: "acme.example/ops".into(), public_key: key.public().as_bytes().to_vec() }],
+            ..Body::default()
+        };
+        (body.transaction_id(), body.sign(&[&key]))
+    }
+
+    /// A block with one transaction of these operations; the id of it.
+    pub fn append(&mut self, operations: Vec<Operation>) -> Hash {
+        let (id, bytes) = self.transaction(operations);
+        self.append_block(vec![bytes]);
+        id
+    }
+
+    pub fn append_block(&mut self, transactions: Vec<Vec<u8>>) {
+        let chain = self.ledger.chain().clone();
+        let header = ProposalHeader {
+            count: transactions.len() as u64,
+            height: chain.height + 1,
+            origin: self.genesis.origin(),
+            previous: chain.digest,
+            proposer: NODES[0].into(),
+            term: 1,
+            time: chain.time + 1000,
+            transactions: ProposalHeader::transactions_hash(transactions.iter().map(Vec::as_slice)),
+            v: 1,
+        };
+        let bytes = Proposal::sign(&header, transactions, &self.key("acme.example/1/proposal")).encode_to_vec();
+        let (members, limits) = self.ledger.in_force().expect("genesis set them");
+        let (origin, hash) = (self.genesis.origin(), self.genesis.hash());
+        let judged = judge(&bytes, 1, &chain, &origin, &hash, &members, &limits).expect("a valid proposal");
+        self.ledger.append(Position { term: 1, index: chain.height + 2 }, judged).expect("memory takes all");
+    }
+
+    /// Three of the four organisations countersign what is there.
+    pub fn certify(&self) {
+        let (size, root, origin) = (self.ledger.chain().size, self.ledger.log_root(), self.genesis.origin());
+        let checkpoint = Checkpoint { origin, size, root };
+        let mut signatures = vec![checkpoint.log_signature(&self.key("acme.example/1/log"))];
+        signatures.extend(NODES[..3].iter().map(|node| {
+            let key = self.key(&format!("{node}/cosign"));
+            checkpoint.cosign(node, 1_763_892_100, &key).to_note_signature(&VerifierKey::cosigner(node, key.public()))
+        }));
+        let note = Note { text: checkpoint.to_text(), signatures }.to_string();
+        self.reader().put_certificate(size, &note).expect("memory takes all");
+    }
+
+    /// What the node would publish.
+    pub fn view(&self) -> NodeView {
+        let (height, tree_size) = (self.ledger.chain().height, self.ledger.chain().size);
+        let certified_size = self.reader().newest_certificate().expect("memory").map_or(0, |(size, _)| size);
+        let at = |height: u64| CursorView { index: height + 1, height };
+        NodeView {
+            node: NODES[0].into(),
+            origin: self.genesis.origin(),
+            release: "0.1.0".into(),
+            leader: Some(NODES[1].into()),
+            term: 1,
+            raft_id: 1,
+            appended: at(height + 2),
+            committed: at(height + 1),
+            applied: at(height),
+            signed: at(height),
+            certified: at(height - height.min(1)),
+            published: at(height - height.min(1)),
+            tree_size,
+            certified_size,
+            missing: vec!["dock.example".into()],
+            peers: NODES[1..].iter().map(|node| peer(node, certified_size)).collect(),
+            mempool_transactions: 7,
+            mempool_bytes: 4096,
+            healthy: true,
+            reason: String::new(),
+        }
+    }
+
+    /// A site over this ledger and this view.
+    pub fn site(&self, view: NodeView) -> Site {
+        let (publish, view) = watch::channel(Arc::new(view));
+        Site { router: router(self.reader(), view), publish: Some(publish) }
+    }
+}
+
+fn peer(node: &str, certified_size: u64) -> PeerView {
+    let up = node != NODES[3];
+    let cosigned_size = if up { certified_size } else { 0 };
+    PeerView { node: node.into(), voter: up, control_connected: up, bulk_connected: up, cosigned_size }
+}
+
+/// Sets a shipment to this JSON, which must be canonical.
+pub fn create(id: &str, json: &str) -> Operation {
+    operation(id, Change::Create(json.into()))
+}
+
+pub fn operation(id: &str, change: Change) -> Operation {
+    Operation { collection: "shipments".into(), id: id.into(), precondition: None, change: Some(change) }
+}
+
+/// A router and the sender of its view.
+pub struct Site {
+    pub router: Router,
+    pub publish: Option<watch::Sender<Arc<NodeView>>>,
+}
+
+/// An answer, its body as text.
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Site {
+    pub async fn get(&self, address: &str) -> Page {
+        let request = Request::get(address).body(HttpBody::empty()).expect(address);
+        let response = self.router.clone().oneshot(request).await.expect("a router never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 4 << 20).await.expect("pages are bounded");
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        Page { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// The text of a page that must be there.
+    pub async fn page(&self, address: &str) -> String {
+        let page = self.get(address).await;
+        assert_eq!(page.status, StatusCode::OK, "{address}: {}", page.text);
+        page.text
+    }
+
+    pub async fn status(&self, address: &str) -> u16 {
+        self.get(address).await.status.as_u16()
+    }
+
+    /// Where an address redirects to.
+    pub async fn redirect(&self, address: &str) -> String {
+        let page = self.get(address).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{address}: {}", page.text);
+        page.headers["location"].to_str().expect("ASCII").to_owned()
+    }
+
+    /// Follows the links with this text from page to page; the text of each page.
+    pub async fn follow(&self, start: &str, link: &str) -> Vec<String> {
+        let mut pages = vec![self.page(start).await];
+        while let Some(address) = href(pages.last().expect("one at least"), link) {
+            assert!(pages.len() < 100, "the pages do not end");
+            pages.push(self.page(&address).await);
+        }
+        pages
+    }
+}
+
+/// The address of the link with this text.
+pub fn href(html: &str, link: &str) -> Option<String> {
+    let (before, _) = html.split_once(&format!(">{link}</a>"))?;
+    let (_, address) = before.rsplit_once("href=\"")?;
+    let (address, _) = address.split_once('"')?;
+    Some(address.replace("&#38;", "&"))
+}

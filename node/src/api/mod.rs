@@ -1,0 +1,141 @@
+//! Serve the public gRPC API.
+
+mod auth;
+mod read;
+mod refusal;
+mod server;
+mod status;
+mod submit;
+mod subscribe;
+
+pub(crate) use refusal::Refusal;
+pub(crate) use server::{serve, tls_identity};
+
+use crate::clock::Clock;
+use crate::cursors::{Applied, Certified};
+use crate::members::Members;
+use crate::mempool::MempoolSize;
+use crate::submit::Submission;
+use crate::verifier::Verifier;
+use countersign_consensus::Consensus;
+use countersign_ledger::store::Reader;
+use countersign_p2p::Transport;
+use countersign_proof::{Genesis, Limits};
+use countersign_proto::v1;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch, Semaphore};
+use tonic::{Request, Response, Status, Streaming};
+
+/// What every call may look at. Reads come from the store and the cursors, never from the pipeline.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) node: String,
+    pub(crate) origin: String,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) reader: Reader,
+    pub(crate) verifier: Verifier,
+    pub(crate) submissions: mpsc::Sender<Submission>,
+    pub(crate) owned: Arc<Semaphore>,
+    pub(crate) owned_bytes: Arc<Semaphore>,
+    pub(crate) subscriptions: Arc<Semaphore>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) consensus: Consensus,
+    pub(crate) transport: Transport,
+    pub(crate) members: watch::Receiver<Arc<Members>>,
+    pub(crate) applied: watch::Receiver<Applied>,
+    pub(crate) signed: watch::Receiver<crate::cursors::Signed>,
+    pub(crate) certified: watch::Receiver<Certified>,
+    pub(crate) published: watch::Receiver<Certified>,
+    pub(crate) cosigned: watch::Receiver<Arc<BTreeMap<String, u64>>>,
+    pub(crate) mempool: watch::Receiver<MempoolSize>,
+}
+
+type Streamed<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl v1::ledger_server::Ledger for Api {
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
+        let answer = self.submit_one(request.into_inner()).await.map_err(Status::from)?;
+        Ok(Response::new(answer))
+    }
+
+    type SubmitStreamStream = Streamed<v1::SubmitResponse>;
+
+    async fn submit_stream(
+        &self,
+        request: Request<Streaming<v1::SubmitRequest>>,
+    ) -> Result<Response<Self::SubmitStreamStream>, Status> {
+        Ok(Response::new(self.submit_many(request.into_inner())))
+    }
+
+    async fn get_transaction(
+        &self,
+        request: Request<v1::GetTransactionRequest>,
+    ) -> Result<Response<v1::GetTransactionResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.transaction(&request.into_inner())?))
+    }
+
+    async fn get_block(&self, request: Request<v1::GetBlockRequest>) -> Result<Response<v1::Block>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.block(request.into_inner().height)?))
+    }
+
+    async fn list_blocks(
+        &self,
+        request: Request<v1::ListBlocksRequest>,
+    ) -> Result<Response<v1::ListBlocksResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.blocks(&request.into_inner())?))
+    }
+
+    async fn get_document(
+        &self,
+        request: Request<v1::GetDocumentRequest>,
+    ) -> Result<Response<v1::GetDocumentResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.document(request.into_inner()).await?))
+    }
+
+    async fn list_documents(
+        &self,
+        request: Request<v1::ListDocumentsRequest>,
+    ) -> Result<Response<v1::ListDocumentsResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.documents(&request.into_inner())?))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<v1::GetHistoryRequest>,
+    ) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.history(&request.into_inner())?))
+    }
+
+    type SubscribeStream = Streamed<v1::Event>;
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let token = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.events(request.into_inner(), token)?))
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<v1::GetReceiptRequest>,
+    ) -> Result<Response<v1::GetReceiptResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.receipt(&request.into_inner())?))
+    }
+
+    async fn get_status(&self, request: Request<v1::GetStatusRequest>) -> Result<Response<v1::Status>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.status()?))
+    }
+}

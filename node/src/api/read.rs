@@ -1,0 +1,241 @@
+//! Answer reads: transactions, blocks, documents, history, receipts.
+
+use super::{Api, Refusal};
+use crate::frames::{decode, ReadIndexFound, SERVICE_READ_INDEX};
+use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, READ_DEADLINE};
+use bytes::Bytes;
+use countersign_consensus::ConsensusError;
+use countersign_ledger::store::StoredBlock;
+use countersign_ledger::Version;
+use countersign_p2p::Lane;
+use countersign_proof::{check_document_id, Hash, SealLeaf};
+use countersign_proto::v1::{self, get_document_request::At, get_receipt_request::Of, Consistency};
+use std::time::Duration;
+
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The rows of a page, as asked for, within what is allowed.
+pub(super) fn page_rows(asked: u32) -> Result<usize, Refusal> {
+    match asked {
+        0 => Ok(PAGE_ROWS_DEFAULT as usize),
+        rows if rows <= PAGE_ROWS_MAX => Ok(rows as usize),
+        rows => Err(Refusal::field("TOO_LARGE", "page_size", format!("page_size {rows}, at most {PAGE_ROWS_MAX}"))
+            .fact("limit", PAGE_ROWS_MAX)),
+    }
+}
+
+fn id_of(bytes: &[u8]) -> Result<Hash, Refusal> {
+    Ok(Hash::from_slice("transaction_id", bytes)?)
+}
+
+impl Api {
+    pub(super) fn transaction(
+        &self,
+        request: &v1::GetTransactionRequest,
+    ) -> Result<v1::GetTransactionResponse, Refusal> {
+        let id = id_of(&request.transaction_id)?;
+        let found = self.reader.transaction(&id)?;
+        let found = found.ok_or_else(|| Refusal::new("NOT_FOUND", format!("no transaction {id} has a leaf here")))?;
+        let rejection = self.reader.rejection(found.leaf_index)?;
+        let (detail, violations) = rejection.map(|r| (r.detail, r.violations)).unwrap_or_default();
+        Ok(v1::GetTransactionResponse {
+            transaction: found.bytes,
+            leaf_index: found.leaf_index,
+            leaf: found.leaf,
+            height: found.height,
+            detail,
+            violations: violations
+                .into_iter()
+                .map(|v| v1::Violation { pointer: v.pointer, keyword: v.keyword })
+                .collect(),
+            level: self.level_of(found.leaf_index).into(),
+        })
+    }
+
+    fn level_of(&self, leaf_index: u64) -> v1::Level {
+        let certified = *self.certified.borrow();
+        if leaf_index < certified.everyone.min(certified.size) {
+            v1::Level::All
+        } else if leaf_index < certified.size {
+            v1::Level::Certified
+        } else {
+            v1::Level::Committed
+        }
+    }
+
+    pub(super) fn block(&self, height: u64) -> Result<v1::Block, Refusal> {
+        let tip = self.applied.borrow().chain.height;
+        let beyond = || Refusal::field("OUT_OF_RANGE", "height", format!("height {height}, the newest here is {tip}"));
+        let block = self.reader.block(height)?.ok_or_else(beyond)?;
+        let seal = self.reader.seal(height)?.ok_or_else(beyond)?;
+        Ok(self.show_block(&seal, block, true))
+    }
+
+    fn show_block(&self, seal: &SealLeaf, block: StoredBlock, with_leaves: bool) -> v1::Block {
+        v1::Block {
+            height: seal.height,
+            seal: block.leaves.last().cloned().unwrap_or_default(),
+            proposal_header: block.proposal.header,
+            proposal_signature: block.proposal.signature,
+            leaves: if with_leaves { block.leaves } else { Vec::new() },
+            tree_size: seal.tree_size(),
+            certified: seal.tree_size() <= self.certified.borrow().size,
+        }
+    }
+
+    pub(super) fn blocks(&self, request: &v1::ListBlocksRequest) -> Result<v1::ListBlocksResponse, Refusal> {
+        let rows = page_rows(request.page_size)? as u64;
+        let tip = self.applied.borrow().chain.height;
+        let mut blocks = Vec::new();
+        let end = request.from_height.saturating_add(rows).min(tip + 1);
+        for height in request.from_height..end {
+            let found = self.reader.block(height)?.zip(self.reader.seal(height)?);
+            let Some((block, seal)) = found else { break };
+            blocks.push(self.show_block(&seal, block, false));
+        }
+        Ok(v1::ListBlocksResponse { blocks, next_height: (end <= tip).then_some(end) })
+    }
+
+    pub(super) async fn document(&self, request: v1::GetDocumentRequest) -> Result<v1::GetDocumentResponse, Refusal> {
+        check_document_id("id", &request.id)?;
+        let read_height = self.read_height(request.consistency()).await?;
+        let (collection, id) = (&request.collection, &request.id);
+        let at = match request.at {
+            Some(At::Height(height)) if height > read_height => {
+                let detail = format!("height {height}, this read goes up to {read_height}");
+                return Err(Refusal::field("OUT_OF_RANGE", "height", detail).fact("head", read_height));
+            }
+            Some(At::Height(height)) => height,
+            _ => read_height,
+        };
+        let version = match request.at {
+            Some(At::Version(number)) => {
+                self.reader.version(collection, id, number)?.filter(|v| v.record.height <= read_height)
+            }
+            _ => self.reader.document_at(collection, id, at)?,
+        };
+        let state_proof = if request.with_proof { self.state_proof(&request, at)? } else { Vec::new() };
+        if version.is_none() && !request.with_proof {
+            return Err(Refusal::new("NOT_FOUND", format!("no document {id:?} in {collection:?}")));
+        }
+        Ok(v1::GetDocumentResponse {
+            document: version.as_ref().map(show),
+            read_height: at,
+            certified: at <= self.certified.borrow().height,
+            state_proof,
+        })
+    }
+
+    fn state_proof(&self, request: &v1::GetDocumentRequest, height: u64) -> Result<Vec<u8>, Refusal> {
+        if matches!(request.at, Some(At::Version(_))) {
+            let detail = "a state proof is of a height, not of a version: ask by height";
+            return Err(Refusal::field("PROOF_UNAVAILABLE", "with_proof", detail));
+        }
+        let kept = countersign_ledger::store::STATE_HEIGHTS_KEPT;
+        if height + kept <= self.applied.borrow().chain.height {
+            let detail = format!("the state is provable for the newest {kept} heights");
+            return Err(Refusal::field("PROOF_UNAVAILABLE", "height", detail).fact("limit", kept));
+        }
+        let proof = self.reader.state_proof(&request.collection, &request.id, height)?;
+        let not_yet = || Refusal::new("NOT_CERTIFIED_YET", format!("height {height} is not certified yet")).retry(RETRY);
+        Ok(proof.ok_or_else(not_yet)?.to_bytes())
+    }
+
+    /// Up to which height a read of this consistency sees.
+    async fn read_height(&self, consistency: Consistency) -> Result<u64, Refusal> {
+        match consistency {
+            Consistency::Local => Ok(self.applied.borrow().chain.height),
+            Consistency::Unspecified | Consistency::CertifiedRead => Ok(self.published.borrow().height),
+            Consistency::Linearizable => {
+                let read = tokio::time::timeout(READ_DEADLINE, self.linearize());
+                read.await.unwrap_or_else(|_| Err(no_leader("no leader confirmed the read in time")))
+            }
+        }
+    }
+
+    /// Waits until this node has executed all that was acknowledged anywhere before the call.
+    async fn linearize(&self) -> Result<u64, Refusal> {
+        let index = match self.consensus.read_index().await {
+            Ok(index) => index,
+            Err(ConsensusError::NotLeader { leader }) => self.ask_leader(leader).await?,
+            Err(error) => return Err(no_leader(&error.to_string())),
+        };
+        let mut applied = self.applied.clone();
+        let seen = applied.wait_for(|applied| applied.position.is_some() && applied.index() >= index);
+        let seen = seen.await.map_err(|_| no_leader("the node is stopping"))?;
+        Ok(seen.chain.height)
+    }
+
+    async fn ask_leader(&self, leader: Option<u64>) -> Result<u64, Refusal> {
+        let members = self.members.borrow().clone();
+        let name = leader.and_then(|id| members.name_of(id)).ok_or_else(|| no_leader("no leader is known"))?;
+        let call = self.transport.call(name, Lane::Control, SERVICE_READ_INDEX, Bytes::new(), READ_DEADLINE);
+        let found: Option<ReadIndexFound> = decode(call.await.map_err(|e| no_leader(&e.to_string()))?);
+        found.map(|found| found.index).ok_or_else(|| no_leader("the leader's answer was malformed"))
+    }
+
+    pub(super) fn documents(&self, request: &v1::ListDocumentsRequest) -> Result<v1::ListDocumentsResponse, Refusal> {
+        let rows = page_rows(request.page_size)?;
+        if !request.after.is_empty() {
+            check_document_id("after", &request.after)?;
+        }
+        self.check_collection(&request.collection)?;
+        let read_height = self.applied.borrow().chain.height;
+        let (documents, next) = self.reader.documents(&request.collection, &request.after, rows)?;
+        let next_after = next.unwrap_or_default();
+        Ok(v1::ListDocumentsResponse { documents: documents.iter().map(show).collect(), next_after, read_height })
+    }
+
+    /// A list of what never was is an error of the caller's, not an empty list.
+    fn check_collection(&self, collection: &str) -> Result<(), Refusal> {
+        let known = countersign_proof::SYSTEM_COLLECTIONS.contains(&collection)
+            || self.reader.document("$schemas", collection)?.is_some();
+        let unknown = || Refusal::field("UNKNOWN_COLLECTION", "collection", format!("no collection {collection:?}"));
+        if known { Ok(()) } else { Err(unknown()) }
+    }
+
+    pub(super) fn history(&self, request: &v1::GetHistoryRequest) -> Result<v1::GetHistoryResponse, Refusal> {
+        check_document_id("id", &request.id)?;
+        let rows = page_rows(request.page_size)?;
+        let from = request.from_version.max(1);
+        let mut versions = self.reader.history(&request.collection, &request.id, from, rows + 1)?;
+        if versions.is_empty() && from == 1 {
+            let detail = format!("no document {:?} in {:?}", request.id, request.collection);
+            return Err(Refusal::new("NOT_FOUND", detail));
+        }
+        let next_version = versions.get(rows).map(|version| version.record.version);
+        versions.truncate(rows);
+        Ok(v1::GetHistoryResponse { versions: versions.iter().map(show).collect(), next_version })
+    }
+
+    pub(super) fn receipt(&self, request: &v1::GetReceiptRequest) -> Result<v1::GetReceiptResponse, Refusal> {
+        let missing = || Refusal::field("MALFORMED", "of", "name a transaction, a leaf or a height");
+        let not_found = |what: String| Refusal::new("NOT_FOUND", what);
+        let index = match request.of.as_ref().ok_or_else(missing)? {
+            Of::TransactionId(bytes) => {
+                let id = id_of(bytes)?;
+                let used = self.reader.find(&id)?;
+                used.ok_or_else(|| not_found(format!("no transaction {id} has a leaf here")))?.leaf
+            }
+            Of::LeafIndex(index) => *index,
+            Of::Height(height) => {
+                let seal = self.reader.seal(*height)?;
+                seal.ok_or_else(|| not_found(format!("no block {height} here")))?.index()
+            }
+        };
+        if index >= self.applied.borrow().chain.size {
+            return Err(not_found(format!("no leaf {index} here")));
+        }
+        let receipt = self.reader.receipt(index)?;
+        let not_yet = || Refusal::new("NOT_CERTIFIED_YET", format!("leaf {index} is not certified yet")).retry(RETRY);
+        Ok(v1::GetReceiptResponse { receipt: receipt.ok_or_else(not_yet)?.to_string() })
+    }
+}
+
+fn no_leader(detail: &str) -> Refusal {
+    Refusal::new("UNAVAILABLE", detail).retry(RETRY)
+}
+
+pub(super) fn show(version: &Version) -> v1::Document {
+    countersign_proto::document(&version.record, version.salt, version.value.as_ref())
+}

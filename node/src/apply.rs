@@ -1,0 +1,200 @@
+//! Apply: judge, verify and execute what was committed, and write the block.
+
+use crate::catch_up::CatchUp;
+use crate::cursors::Applied;
+use crate::verifier::Verifier;
+use crate::NodeError;
+use bytes::Bytes;
+use countersign_consensus::{Committed, Entry};
+use countersign_ledger::store::{Appended, Ledger, Position};
+use countersign_ledger::{judge, Judged, Skip};
+use countersign_proof::{Checkpoint, Hash, Transaction};
+use tokio::sync::{mpsc, watch};
+
+/// A block that was written, for the sign station.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub(crate) height: u64,
+    pub(crate) index: u64,
+    pub(crate) checkpoint: Checkpoint,
+}
+
+pub(crate) struct Apply {
+    pub(crate) ledger: Ledger,
+    pub(crate) committed: mpsc::Receiver<Committed>,
+    pub(crate) verifier: Verifier,
+    pub(crate) applied: watch::Sender<Applied>,
+    pub(crate) appended: watch::Receiver<u64>,
+    pub(crate) sealed: mpsc::Sender<Sealed>,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) origin: String,
+    pub(crate) genesis: Hash,
+}
+
+/// What `applied` starts from.
+pub(crate) fn starting_point(ledger: &Ledger) -> Applied {
+    Applied {
+        position: ledger.position(),
+        chain: ledger.chain().clone(),
+        log_root: ledger.log_root(),
+        skipped_term: 0,
+        governed_height: 0,
+    }
+}
+
+impl Apply {
+    pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        while let Some(Committed { position, entry }) = self.committed.recv().await {
+            let position = Position { term: position.term, index: position.index };
+            // After a catch-up that went further than asked, entries come that are in the ledger already.
+            if self.ledger.position().is_some_and(|at| position.index <= at.index) && !matches!(entry, Entry::CatchUp { .. }) {
+                continue;
+            }
+            // openraft does not wait for our own flush; consensus does, and this is where it matters.
+            let appended = *self.appended.borrow();
+            assert!(position.index <= appended || matches!(entry, Entry::CatchUp { .. }), "applied <= appended");
+            match entry {
+                Entry::Blank | Entry::Membership => self.pass(position)?,
+                Entry::Proposal(bytes) => self.apply(position, bytes).await?,
+                Entry::CatchUp { to, done } => {
+                    self.catch_up(Position { term: to.term, index: to.index }).await?;
+                    drop(done.send(Ok(())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, position: Position) -> Result<(), NodeError> {
+        self.ledger.pass(position)?;
+        self.publish(|_| {});
+        Ok(())
+    }
+
+    async fn apply(&mut self, position: Position, bytes: Bytes) -> Result<(), NodeError> {
+        match self.judge(position.term, &bytes).await? {
+            Ok(judged) => self.append(position, judged).await.map(drop),
+            Err(skip) => {
+                tracing::warn!(index = position.index, term = position.term, %skip, "proposal skipped");
+                self.ledger.pass(position)?;
+                self.publish(|applied| applied.skipped_term = position.term);
+                Ok(())
+            }
+        }
+    }
+
+    /// The verdict that every node reaches alike.
+    async fn judge(&mut self, term: u64, bytes: &[u8]) -> Result<Result<Judged, Skip>, NodeError> {
+        let (membership, limits) = self.ledger.in_force()?;
+        let chain = self.ledger.chain();
+        let mut judged = match judge(bytes, term, chain, &self.origin, &self.genesis, &membership, &limits) {
+            Ok(judged) => judged,
+            Err(skip) => return Ok(Err(skip)),
+        };
+        let transactions = std::mem::take(&mut judged.transactions);
+        match verify_all(&self.verifier, transactions).await {
+            Ok(transactions) => judged.transactions = transactions,
+            Err(at) => return Ok(Err(Skip::Signature(at))),
+        }
+        Ok(Ok(judged))
+    }
+
+    async fn append(&mut self, position: Position, judged: Judged) -> Result<Appended, NodeError> {
+        // On disk now: the entry, synced. After the write below: the block and its Raft position, together, unsynced;
+        // a crash takes both back and the entry is applied again from the log.
+        let appended = self.ledger.append(position, judged)?;
+        let governs = appended.block.versions.iter().any(|(_, version)| version.record.collection.starts_with('$'));
+        let height = appended.seal.height;
+        tracing::debug!(height, index = position.index, leaves = appended.seal.leaves, "block applied");
+        self.publish(|applied| {
+            if governs {
+                applied.governed_height = height;
+            }
+        });
+        let checkpoint =
+            Checkpoint { origin: self.origin.clone(), size: appended.seal.tree_size(), root: appended.log_root };
+        // A full queue makes execution wait for signing; a closed one means that the node is stopping.
+        drop(self.sealed.send(Sealed { height, index: position.index, checkpoint }).await);
+        Ok(appended)
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Applied)) {
+        let (position, chain, log_root) = (self.ledger.position(), self.ledger.chain().clone(), self.ledger.log_root());
+        self.applied.send_modify(|applied| {
+            assert!(position >= applied.position && chain.height >= applied.chain.height, "applied never goes back");
+            applied.position = position;
+            applied.chain = chain;
+            applied.log_root = log_root;
+            change(applied);
+        });
+    }
+
+    /// Fetches blocks from members and executes them until the ledger stands at `to` or beyond.
+    async fn catch_up(&mut self, to: Position) -> Result<(), NodeError> {
+        tracing::info!(to_index = to.index, from_height = self.ledger.chain().height, "catching up from members");
+        loop {
+            let from = self.ledger.chain().height + 1;
+            let blocks = self.catch_up.fetch(from).await;
+            let before = self.ledger.chain().height;
+            for block in blocks {
+                if block.position().index > to.index {
+                    return self.caught_up(to);
+                }
+                self.take(block).await?;
+            }
+            if self.ledger.chain().height == before && self.catch_up.reached(self.ledger.chain(), &self.ledger.log_root()) {
+                return self.caught_up(to);
+            }
+        }
+    }
+
+    /// Executes one fetched block and compares its seal. A member that gave another one is not asked again soon.
+    async fn take(&mut self, block: crate::frames::BlockFrame) -> Result<(), NodeError> {
+        let position = block.position();
+        let bytes = block.proposal.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default();
+        match self.judge(position.term, &bytes).await? {
+            Ok(judged) => {
+                let appended = self.append(position, judged).await?;
+                let seal = countersign_proof::Leaf::Seal(appended.seal).to_bytes();
+                if seal != block.seal {
+                    return Err(NodeError::Halted(format!("block {} re-executes to another seal", appended.block.height)));
+                }
+                Ok(())
+            }
+            Err(skip) => {
+                tracing::warn!(%skip, "a member gave a false block");
+                Ok(())
+            }
+        }
+    }
+
+    fn caught_up(&mut self, to: Position) -> Result<(), NodeError> {
+        if self.ledger.position().is_none_or(|at| at.index < to.index) {
+            self.ledger.pass(to)?;
+        }
+        self.ledger.sync()?;
+        self.publish(|_| {});
+        tracing::info!(height = self.ledger.chain().height, "caught up");
+        Ok(())
+    }
+}
+
+/// The transactions, when all their signatures hold; else where the first false one stands.
+async fn verify_all(verifier: &Verifier, transactions: Vec<Transaction>) -> Result<Vec<Transaction>, usize> {
+    let mut waiting = transactions;
+    let sorted = loop {
+        match verifier.verify(waiting.clone()).await {
+            Some(sorted) => break sorted,
+            // Too many jobs wait: this one must not be refused, so it asks again.
+            None => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+        }
+    };
+    waiting.clear();
+    for (at, result) in sorted.into_iter().enumerate() {
+        match result {
+            Ok(verified) => waiting.push(verified.into_inner()),
+            Err(_) => return Err(at),
+        }
+    }
+    Ok(waiting)
+}

@@ -1,0 +1,83 @@
+//! Fetch blocks from members for a node that is behind the purged log.
+
+use crate::frames::{decode, encode, BlockFrame, BlocksAsked, BlocksFound, SERVICE_BLOCKS};
+use crate::limits::CATCH_UP_BYTES_MAX;
+use crate::members::Members;
+use crate::NodeError;
+use bytes::Bytes;
+use countersign_ledger::store::Reader;
+use countersign_ledger::Chain;
+use countersign_p2p::{Lane, Transport};
+use countersign_proof::{CertifiedCheckpoint, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+const FETCH_DEADLINE: Duration = Duration::from_secs(20);
+const FETCH_AGAIN: Duration = Duration::from_millis(500);
+
+/// Asks one member after the other.
+pub(crate) struct CatchUp {
+    pub(crate) transport: Transport,
+    pub(crate) members: watch::Receiver<Arc<Members>>,
+    pub(crate) node: String,
+    pub(crate) origin: String,
+    /// Which member is asked next.
+    pub(crate) turn: usize,
+    /// The newest certificate a member showed, checked against the membership.
+    pub(crate) certified: Option<CertifiedCheckpoint>,
+}
+
+impl CatchUp {
+    /// The blocks from a height on that the next member has; empty when it has none or does not answer.
+    pub(crate) async fn fetch(&mut self, from_height: u64) -> Vec<BlockFrame> {
+        let members = self.members.borrow().clone();
+        let others: Vec<&String> = members.nodes.keys().filter(|name| **name != self.node).collect();
+        let Some(peer) = others.get(self.turn % others.len().max(1)) else {
+            return Vec::new();
+        };
+        self.turn += 1;
+        let body = encode(&BlocksAsked { from_height });
+        let answer = self.transport.call(peer, Lane::Bulk, SERVICE_BLOCKS, body, FETCH_DEADLINE).await;
+        let found: Option<BlocksFound> = answer.ok().and_then(decode);
+        let Some(found) = found.filter(|found| !found.blocks.is_empty() || !found.certificate.is_empty()) else {
+            tokio::time::sleep(FETCH_AGAIN).await;
+            return Vec::new();
+        };
+        if let Ok(certified) = CertifiedCheckpoint::verify(&found.certificate, &self.origin, &members.membership) {
+            self.certified = Some(certified);
+        }
+        if found.blocks.is_empty() {
+            tokio::time::sleep(FETCH_AGAIN).await;
+        }
+        found.blocks
+    }
+
+    /// Whether what was executed is what a quorum countersigned, up to the newest certificate shown.
+    pub(crate) fn reached(&self, chain: &Chain, log_root: &Hash) -> bool {
+        self.certified.as_ref().is_some_and(|certified| {
+            let checkpoint = certified.checkpoint();
+            checkpoint.size < chain.size || (checkpoint.size == chain.size && checkpoint.root == *log_root)
+        })
+    }
+}
+
+/// Answers a member that asks for blocks.
+pub(crate) fn serve(reader: &Reader, body: Bytes) -> Result<Bytes, NodeError> {
+    let Some(asked) = decode::<BlocksAsked>(body) else {
+        return Ok(Bytes::new());
+    };
+    let tip = reader.chain()?.height;
+    let mut found = BlocksFound::default();
+    let mut bytes = 0;
+    for height in asked.from_height..=tip {
+        let Some(block) = reader.block(height)? else { break };
+        bytes += block.proposal.transactions.iter().map(Vec::len).sum::<usize>();
+        if bytes > CATCH_UP_BYTES_MAX && !found.blocks.is_empty() {
+            break;
+        }
+        found.blocks.push(BlockFrame::of(block));
+    }
+    found.certificate = reader.newest_certificate()?.map(|(_, note)| note).unwrap_or_default();
+    Ok(encode(&found))
+}

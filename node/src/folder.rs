@@ -1,0 +1,124 @@
+//! Read a node's folder: its configuration, its keys, its genesis.
+
+use crate::files::FolderFiles;
+use crate::sign_lock::SignLock;
+use crate::NodeError;
+use countersign_client::key_file;
+use countersign_proof::{Genesis, Hash, KeyPair};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `node.toml`: what one node may choose.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `<organisation>/<node>`.
+    pub node: String,
+    /// Where members connect: `host:port`.
+    pub listen: String,
+    /// Where accounts connect, gRPC over TLS.
+    pub api: String,
+    /// The HTTP side: explorer, metrics, health. It shows documents without asking for a token: keep it on loopback
+    /// or behind a proxy of yours.
+    pub http: Option<String>,
+    /// The genesis hash, when it is not given on the command line.
+    pub genesis_hash: Option<String>,
+    /// Raft entries kept behind what may be purged, so that a member a little behind needs no catch-up.
+    #[serde(default = "log_entries_kept")]
+    pub log_entries_kept: u64,
+}
+
+fn log_entries_kept() -> u64 {
+    10_000
+}
+
+/// The private keys of a node.
+#[derive(Debug, Clone)]
+pub struct NodeSecrets {
+    /// Authenticates connections.
+    pub tls: KeyPair,
+    /// The keys of a voter; none for an observer.
+    pub voter: Option<VoterSecrets>,
+}
+
+/// The signing keys of a voter.
+#[derive(Debug, Clone)]
+pub struct VoterSecrets {
+    /// Countersigns checkpoints.
+    pub cosign: KeyPair,
+    /// Signs checkpoints for the log.
+    pub log: KeyPair,
+    /// Signs proposals.
+    pub proposal: KeyPair,
+}
+
+/// A folder that has been read.
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its configuration.
+    pub config: Config,
+    /// Its keys.
+    pub secrets: NodeSecrets,
+    /// Its genesis, whose hash and signatures hold.
+    pub genesis: Genesis,
+}
+
+/// Makes the sign lock of the cosign key in a node's folder.
+pub fn init_sign_lock(folder: &Path) -> Result<(), NodeError> {
+    let cosign = read_key(folder, "cosign")?;
+    SignLock::create(&FolderFiles(folder.to_owned()), cosign.public())
+}
+
+impl Folder {
+    /// Reads the folder of a node. The genesis must have the hash that the operator gives, here or in node.toml.
+    pub fn read(path: &Path, genesis_hash: Option<Hash>) -> Result<Folder, NodeError> {
+        let config = read_config(path)?;
+        let expected = match (genesis_hash, &config.genesis_hash) {
+            (Some(hash), _) => hash,
+            (None, Some(text)) => Hash::from_hex("genesis_hash", text).map_err(|e| NodeError::Config(e.to_string()))?,
+            (None, None) => {
+                let message = "no genesis hash: give --genesis-hash, or genesis_hash in node.toml";
+                return Err(NodeError::Config(message.into()));
+            }
+        };
+        let genesis = read_genesis(path, &expected)?;
+        let secrets = read_secrets(path)?;
+        Ok(Folder { path: path.to_owned(), config, secrets, genesis })
+    }
+}
+
+fn read_config(path: &Path) -> Result<Config, NodeError> {
+    let file = path.join("node.toml");
+    let text = fs::read_to_string(&file).map_err(|e| NodeError::Config(format!("{}: {e}", file.display())))?;
+    let config: Config = toml::from_str(&text).map_err(|e| NodeError::Config(format!("{}: {e}", file.display())))?;
+    countersign_proof::check_node("node", &config.node).map_err(|e| NodeError::Config(e.to_string()))?;
+    Ok(config)
+}
+
+fn read_genesis(path: &Path, expected: &Hash) -> Result<Genesis, NodeError> {
+    let read = |name: &str| fs::read(path.join(name)).map_err(|e| NodeError::file(name, e));
+    let refuse = |e: countersign_proof::ProofError| NodeError::Folder(format!("genesis.json: {e}"));
+    let genesis = Genesis::parse_expecting(&read("genesis.json")?, expected).map_err(refuse)?;
+    genesis.check_signatures(&read("genesis.signatures.json")?).map_err(refuse)?;
+    Ok(genesis)
+}
+
+fn read_secrets(path: &Path) -> Result<NodeSecrets, NodeError> {
+    let tls = read_key(path, "tls")?;
+    if !path.join("keys").join("cosign.key").exists() {
+        return Ok(NodeSecrets { tls, voter: None });
+    }
+    let voter = VoterSecrets {
+        cosign: read_key(path, "cosign")?,
+        log: read_key(path, "log")?,
+        proposal: read_key(path, "proposal")?,
+    };
+    Ok(NodeSecrets { tls, voter: Some(voter) })
+}
+
+fn read_key(folder: &Path, role: &str) -> Result<KeyPair, NodeError> {
+    let path = folder.join("keys").join(format!("{role}.key"));
+    key_file::read(&path).map_err(|e| NodeError::Folder(e.to_string()))
+}

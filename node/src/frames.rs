@@ -1,0 +1,137 @@
+//! Encode what nodes send each other beside Raft: forwarded transactions, cosignatures, blocks, read indexes.
+
+use bytes::Bytes;
+use countersign_ledger::store::{KeptCosignature, Position, StoredBlock};
+use countersign_proof::{Cosignature, Hash, Proposal};
+use prost::Message;
+
+/// Raft's own requests.
+pub(crate) const SERVICE_RAFT: u8 = 1;
+/// Transactions for the leader.
+pub(crate) const SERVICE_FORWARD: u8 = 2;
+/// A cosignature, told to everyone.
+pub(crate) const SERVICE_COSIGNATURE: u8 = 3;
+/// Asks for cosignatures.
+pub(crate) const SERVICE_COSIGNATURES: u8 = 4;
+/// Asks for blocks.
+pub(crate) const SERVICE_BLOCKS: u8 = 5;
+/// Asks the leader for a read index.
+pub(crate) const SERVICE_READ_INDEX: u8 = 6;
+/// Asks under which Raft id the asking node was admitted.
+pub(crate) const SERVICE_RAFT_ID: u8 = 7;
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Transactions {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub(crate) transactions: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CosignatureFrame {
+    #[prost(uint64, tag = "1")]
+    size: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    root: Vec<u8>,
+    #[prost(string, tag = "3")]
+    node: String,
+    #[prost(uint64, tag = "4")]
+    time: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    log_signature: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CosignaturesAsked {
+    #[prost(uint64, tag = "1")]
+    pub(crate) from_size: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CosignaturesFound {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) cosignatures: Vec<CosignatureFrame>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BlocksAsked {
+    #[prost(uint64, tag = "1")]
+    pub(crate) from_height: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BlocksFound {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) blocks: Vec<BlockFrame>,
+    /// The newest certificate of the answering node, as a note; empty when it has none.
+    #[prost(string, tag = "2")]
+    pub(crate) certificate: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct BlockFrame {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) proposal: Option<Proposal>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) seal: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub(crate) raft_term: u64,
+    #[prost(uint64, tag = "4")]
+    pub(crate) raft_index: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ReadIndexFound {
+    #[prost(uint64, tag = "1")]
+    pub(crate) index: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RaftIdFound {
+    #[prost(uint64, tag = "1")]
+    pub(crate) raft_id: u64,
+}
+
+impl CosignatureFrame {
+    pub(crate) fn of(kept: &KeptCosignature) -> CosignatureFrame {
+        CosignatureFrame {
+            size: kept.size,
+            root: kept.root.0.to_vec(),
+            node: kept.cosignature.node.clone(),
+            time: kept.cosignature.time,
+            signature: kept.cosignature.signature.to_vec(),
+            log_signature: kept.log_signature.to_vec(),
+        }
+    }
+
+    /// What it says, when it has its form. No signature is checked.
+    pub(crate) fn parse(self) -> Option<KeptCosignature> {
+        Some(KeptCosignature {
+            size: self.size,
+            root: Hash::from_slice("root", &self.root).ok()?,
+            cosignature: Cosignature { node: self.node, time: self.time, signature: self.signature.try_into().ok()? },
+            log_signature: self.log_signature.try_into().ok()?,
+        })
+    }
+}
+
+impl BlockFrame {
+    pub(crate) fn of(block: StoredBlock) -> BlockFrame {
+        let seal = block.leaves.last().cloned().unwrap_or_default();
+        let Position { term, index } = block.position;
+        BlockFrame { proposal: Some(block.proposal), seal, raft_term: term, raft_index: index }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position { term: self.raft_term, index: self.raft_index }
+    }
+}
+
+pub(crate) fn encode<M: Message>(message: &M) -> Bytes {
+    message.encode_to_vec().into()
+}
+
+pub(crate) fn decode<M: Message + Default>(body: Bytes) -> Option<M> {
+    M::decode(body).ok()
+}

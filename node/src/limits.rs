@@ -1,0 +1,54 @@
+//! Name every maximum of a node.
+
+use std::time::Duration;
+
+/// Transactions this node owns: taken from callers and not answered yet.
+pub const OWNED_MAX: usize = 16_384;
+/// Bytes of the transactions this node owns.
+pub const OWNED_BYTES_MAX: usize = 64 << 20;
+/// Transactions waiting for their order on the leader.
+pub const MEMPOOL_TRANSACTIONS_MAX: usize = 65_536;
+/// Bytes of the transactions waiting for their order on the leader.
+pub const MEMPOOL_BYTES_MAX: usize = 128 << 20;
+/// Transactions of one batch that the mempool gives on.
+pub const BATCH_TRANSACTIONS_MAX: usize = 2_000;
+/// Bytes of one forwarded batch: well below a frame.
+pub const FORWARD_BYTES_MAX: usize = 4 << 20;
+/// Proposals a leader has in flight before execution caught up.
+pub const PROPOSALS_AHEAD_MAX: u64 = 4;
+/// Blocks without a certificate after which only governance is proposed.
+pub const UNCERTIFIED_BLOCKS_MAX: u64 = 1_000;
+/// Seals waiting to be signed.
+pub const SEALS_WAITING_MAX: usize = 1_024;
+/// Cosignatures waiting to be counted.
+pub const COSIGNATURES_WAITING_MAX: usize = 4_096;
+/// How far above our own log a cosignature may lie to be kept until we are there.
+pub const COSIGNATURES_AHEAD_MAX: usize = 4_096;
+/// Cosignatures in one answer to a pull.
+pub const COSIGNATURES_PULLED_MAX: usize = 1_000;
+/// Bytes of blocks in one answer of catch-up.
+pub const CATCH_UP_BYTES_MAX: usize = 4 << 20;
+/// Requests on one submission stream that are not answered yet.
+pub const STREAM_IN_FLIGHT_MAX: usize = 1_024;
+/// Rows of one page.
+pub const PAGE_ROWS_MAX: u32 = 1_000;
+/// Rows of one page when the caller does not say.
+pub const PAGE_ROWS_DEFAULT: u32 = 100;
+/// Open subscriptions.
+pub const SUBSCRIPTIONS_MAX: usize = 256;
+/// Events a subscriber may lag behind its own stream's buffer.
+pub const SUBSCRIPTION_EVENTS_WAITING_MAX: usize = 256;
+/// Concurrent requests on one gRPC connection.
+pub const REQUESTS_PER_CONNECTION_MAX: u32 = 2_048;
+/// Bytes of one gRPC message: a transaction and its envelope.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// How long a caller waits when it does not say.
+pub const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+/// How long a caller may wait.
+pub const WAIT_MAX: Duration = Duration::from_secs(120);
+/// Silence after which an owned transaction is forwarded again.
+pub const FORWARD_AGAIN: Duration = Duration::from_secs(2);
+/// How long a linearizable read may wait for the leader and for execution.
+pub const READ_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a subscriber may leave an event unread.
+pub const SUBSCRIBER_STALL_MAX: Duration = Duration::from_secs(30);

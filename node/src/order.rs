@@ -1,0 +1,161 @@
+//! Order: on the leader, put batches under chained headers and propose them.
+
+use crate::clock::Clock;
+use crate::cursors::{Applied, Certified};
+use crate::limits::{PROPOSALS_AHEAD_MAX, UNCERTIFIED_BLOCKS_MAX};
+use countersign_consensus::{Consensus, Leadership, ProposeError, Proposed};
+use countersign_proof::{Hash, KeyPair, Operation, Proposal, ProposalHeader, Transaction};
+use futures::stream::{FuturesOrdered, StreamExt};
+use prost::Message;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) struct Order {
+    pub(crate) batches: mpsc::Receiver<Vec<Transaction>>,
+    pub(crate) consensus: Consensus,
+    pub(crate) leadership: watch::Receiver<Leadership>,
+    pub(crate) applied: watch::Receiver<Applied>,
+    pub(crate) certified: watch::Receiver<Certified>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) key: KeyPair,
+    pub(crate) node: String,
+    pub(crate) origin: String,
+    /// What a leader knows of its own term; none while this node does not lead.
+    pub(crate) lead: Option<Lead>,
+}
+
+/// The end of the chain that this leader is extending. It runs ahead of execution.
+pub(crate) struct Lead {
+    term: u64,
+    height: u64,
+    digest: Hash,
+    time: u64,
+    /// Nothing is proposed after a change of rules until it is applied at this height.
+    alone_until: u64,
+    in_flight: FuturesOrdered<Proposed>,
+}
+
+impl Order {
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.follow_leadership();
+            let ready = self.may_propose();
+            let flying = self.lead.as_ref().is_some_and(|lead| !lead.in_flight.is_empty());
+            // While another leads, batches that were handed over too late are dropped: their owners send them again.
+            let drops = !self.leadership.borrow().here;
+            tokio::select! {
+                biased;
+                changed = self.leadership.changed() => if changed.is_err() { return },
+                changed = self.applied.changed() => if changed.is_err() { return },
+                changed = self.certified.changed() => if changed.is_err() { return },
+                Some(outcome) = next(&mut self.lead), if flying => self.landed(outcome),
+                batch = self.batches.recv(), if ready || drops => {
+                    let Some(batch) = batch else { return };
+                    self.propose(batch);
+                }
+            }
+        }
+    }
+
+    /// A leader begins where the last valid proposal of its own log ends: when an entry of its term, its blank one
+    /// first, is applied here.
+    fn follow_leadership(&mut self) {
+        let leadership = *self.leadership.borrow_and_update();
+        let applied = self.applied.borrow_and_update().clone();
+        self.certified.borrow_and_update();
+        if !leadership.here {
+            self.lead = None;
+            return;
+        }
+        if applied.skipped_term == leadership.term && self.lead.as_ref().is_some_and(|lead| lead.term == leadership.term) {
+            tracing::warn!(term = leadership.term, "a proposal of this term was skipped: giving up the term");
+            self.give_up();
+            return;
+        }
+        let in_term = applied.position.is_some_and(|position| position.term == leadership.term);
+        if in_term && self.lead.as_ref().is_none_or(|lead| lead.term != leadership.term) {
+            tracing::info!(term = leadership.term, height = applied.chain.height, "leading");
+            self.lead = Some(Lead {
+                term: leadership.term,
+                height: applied.chain.height,
+                digest: applied.chain.digest,
+                time: applied.chain.time,
+                alone_until: 0,
+                in_flight: FuturesOrdered::new(),
+            });
+        }
+    }
+
+    fn may_propose(&self) -> bool {
+        let applied = self.applied.borrow().chain.height;
+        self.lead.as_ref().is_some_and(|lead| lead.height < applied + PROPOSALS_AHEAD_MAX && lead.alone_until <= applied)
+    }
+
+    fn propose(&mut self, batch: Vec<Transaction>) {
+        let certified = self.certified.borrow().height;
+        let Some(lead) = &mut self.lead else { return };
+        let stalled = lead.height.saturating_sub(certified) >= UNCERTIFIED_BLOCKS_MAX;
+        let batch: Vec<Transaction> = batch.into_iter().filter(|t| !stalled || governs(t)).collect();
+        if batch.is_empty() {
+            return;
+        }
+        let alone = batch.iter().any(Transaction::stands_alone);
+        let transactions: Vec<Vec<u8>> = batch.into_iter().map(|t| t.bytes).collect();
+        let header = ProposalHeader {
+            count: transactions.len() as u64,
+            height: lead.height + 1,
+            origin: self.origin.clone(),
+            previous: lead.digest,
+            proposer: self.node.clone(),
+            term: lead.term,
+            time: self.clock.now_ms().max(lead.time),
+            transactions: ProposalHeader::transactions_hash(transactions.iter().map(Vec::as_slice)),
+            v: 1,
+        };
+        let proposal = Proposal::sign(&header, transactions, &self.key);
+        match self.consensus.propose(lead.term, proposal.encode_to_vec().into()) {
+            Ok(proposed) => {
+                lead.in_flight.push_back(proposed);
+                lead.height = header.height;
+                lead.digest = header.digest();
+                lead.time = header.time;
+                lead.alone_until = if alone { header.height } else { lead.alone_until };
+            }
+            // This header is signed: another one for its height would be a contradiction, so the term is over.
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    fn landed(&mut self, outcome: Result<countersign_consensus::Position, ProposeError>) {
+        if let Err(error) = outcome {
+            self.lost(&error);
+        }
+    }
+
+    fn lost(&mut self, error: &ProposeError) {
+        tracing::info!(%error, "a proposal was not taken: giving up the term");
+        self.give_up();
+    }
+
+    /// Never proposes again in this term.
+    fn give_up(&mut self) {
+        if let Some(lead) = &mut self.lead {
+            lead.alone_until = u64::MAX;
+            lead.in_flight = FuturesOrdered::new();
+        }
+        let consensus = self.consensus.clone();
+        tokio::spawn(async move {
+            if let Err(error) = consensus.give_up_term().await {
+                tracing::debug!(%error, "the term is over already");
+            }
+        });
+    }
+}
+
+async fn next(lead: &mut Option<Lead>) -> Option<Result<countersign_consensus::Position, ProposeError>> {
+    lead.as_mut()?.in_flight.next().await
+}
+
+fn governs(transaction: &Transaction) -> bool {
+    transaction.body.operations.iter().all(Operation::is_governance)
+}

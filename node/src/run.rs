@@ -1,0 +1,140 @@
+//! Run a node from its folder until it is told to stop.
+
+use crate::api;
+use crate::clock::SystemClock;
+use crate::files::FolderFiles;
+use crate::folder::Folder;
+use crate::start::{start, Identity, Seams};
+use crate::{view, NodeError};
+use countersign_consensus::{Settings, FAMILIES};
+use countersign_gateway::NodeView;
+use countersign_ledger::store::{open_database, RocksKv};
+use countersign_p2p::TcpSockets;
+use countersign_proof::Hash;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{signal, SignalKind};
+use tokio::sync::watch;
+
+const VERIFIER_THREADS: usize = 2;
+const RAFT_THREADS: usize = 2;
+const STATION_THREADS: usize = 4;
+
+/// Runs the node of this folder until SIGTERM or SIGINT, or until it must stop.
+///
+/// Two runtimes: Raft and the members' connections on one, stations and API on the other, so that no execution or
+/// fsync keeps a heartbeat waiting.
+pub fn run(path: &Path, genesis_hash: Option<Hash>) -> Result<(), NodeError> {
+    let folder = Folder::read(path, genesis_hash)?;
+    let _lock = lock_folder(path)?;
+    let runtime = |name: &str, threads: usize| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .map_err(|e| NodeError::file("runtime", e))
+    };
+    let stations = runtime("station", STATION_THREADS)?;
+    let raft = runtime("raft", RAFT_THREADS)?;
+    raft.block_on(run_on(folder, stations.handle().clone()))
+}
+
+/// One process a folder. The lock goes with the process.
+fn lock_folder(path: &Path) -> Result<File, NodeError> {
+    let file = File::create(path.join("lock")).map_err(|e| NodeError::file("lock", e))?;
+    let taken = |_| NodeError::Folder(format!("another process runs the node in {}", path.display()));
+    file.try_lock().map_err(taken)?;
+    Ok(file)
+}
+
+async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), NodeError> {
+    let mut stop = Stop::new()?;
+    let Folder { path, config, secrets, genesis } = folder;
+    let api_listener = bind(&config.api).await?;
+    let http_listener = match &config.http {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let host = config.api.rsplit_once(':').map_or("", |(host, _)| host);
+    let tls = api::tls_identity(&secrets.tls, host)?;
+    // For stock clients, which want a certificate to trust.
+    fs::write(path.join("api.pem"), &tls.0).map_err(|e| NodeError::file("api.pem", e))?;
+    let seams = Seams {
+        ledger: Arc::new(open_database(&path.join("ledger-0"))?),
+        raft: Arc::new(RocksKv::open(&path.join("raft"), &FAMILIES)?),
+        files: Arc::new(FolderFiles(path.clone())),
+        clock: Arc::new(SystemClock),
+        sockets: Arc::new(TcpSockets),
+        verifier_threads: VERIFIER_THREADS,
+        consensus: Settings { log_entries_kept: config.log_entries_kept, ..Settings::new(0) },
+        stations: stations.clone(),
+    };
+    let identity = Identity { node: config.node.clone(), secrets, genesis, listen: config.listen.clone() };
+    let starting = start(identity, seams);
+    let mut node = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(()),
+        node = starting => node?,
+    };
+    tracing::info!(node = config.node, listen = config.listen, api = config.api, "node runs");
+    let (ending, ended) = watch::channel(());
+    let quit = move || {
+        let mut ended = ended.clone();
+        async move { drop(ended.changed().await) }
+    };
+    let mut servers = tokio::task::JoinSet::new();
+    servers.spawn_on(api::serve(node.api.clone(), api_listener, tls, quit()), &stations);
+    if let Some(listener) = http_listener {
+        let (views, seen) = watch::channel(Arc::new(NodeView::default()));
+        stations.spawn(view::run(node.api.clone(), views));
+        let serving = countersign_gateway::serve(listener, countersign_gateway::router(node.reader(), seen), quit());
+        servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);
+    }
+    let reason = tokio::select! {
+        biased;
+        () = stop.asked() => None,
+        error = node.ended() => Some(error),
+        Some(Ok(Err(error))) = servers.join_next() => Some(error),
+    };
+    // A node that must stop answers nobody any more.
+    drop(ending);
+    servers.abort_all();
+    match reason {
+        None => {
+            node.stop().await;
+            tracing::info!("node stopped");
+            Ok(())
+        }
+        Some(error) => {
+            tracing::error!(%error, "node stops");
+            Err(error)
+        }
+    }
+}
+
+async fn bind(address: &str) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|e| NodeError::Server(format!("{address}: {e}")))
+}
+
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Stop, NodeError> {
+        let listen = |kind| signal(kind).map_err(|e| NodeError::file("signal", e));
+        Ok(Stop { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Answer what other members ask of this node.
+
+use crate::frames::*;
+use crate::limits::COSIGNATURES_WAITING_MAX;
+use crate::members::Members;
+use crate::verifier::{Verified, Verifier};
+use crate::{catch_up, certify};
+use bytes::Bytes;
+use countersign_consensus::Consensus;
+use countersign_ledger::store::{KeptCosignature, Reader};
+use countersign_p2p::{Incoming, Reply, Services};
+use countersign_proof::{Limits, Transaction};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch, Semaphore};
+
+const RAFT_WAITING_MAX: usize = 1_024;
+const FORWARDS_WAITING_MAX: usize = 64;
+const PULLS_WAITING_MAX: usize = 64;
+/// Requests of members under way at once, a service.
+const UNDER_WAY_MAX: usize = 64;
+
+/// The queues of what members ask, one a service, each with its bound.
+pub(crate) struct Asked {
+    raft: mpsc::Receiver<Incoming>,
+    forwards: mpsc::Receiver<Incoming>,
+    cosignature: mpsc::Receiver<Incoming>,
+    cosignatures: mpsc::Receiver<Incoming>,
+    blocks: mpsc::Receiver<Incoming>,
+    read_index: mpsc::Receiver<Incoming>,
+    raft_id: mpsc::Receiver<Incoming>,
+}
+
+impl Asked {
+    /// Registers every service.
+    pub(crate) fn register(services: &mut Services) -> Asked {
+        Asked {
+            raft: services.register(SERVICE_RAFT, RAFT_WAITING_MAX),
+            forwards: services.register(SERVICE_FORWARD, FORWARDS_WAITING_MAX),
+            cosignature: services.register(SERVICE_COSIGNATURE, COSIGNATURES_WAITING_MAX),
+            cosignatures: services.register(SERVICE_COSIGNATURES, PULLS_WAITING_MAX),
+            blocks: services.register(SERVICE_BLOCKS, PULLS_WAITING_MAX),
+            read_index: services.register(SERVICE_READ_INDEX, PULLS_WAITING_MAX),
+            raft_id: services.register(SERVICE_RAFT_ID, PULLS_WAITING_MAX),
+        }
+    }
+
+    /// Serves until the transport ends.
+    pub(crate) async fn run(self, answers: Answers) {
+        let answers = Arc::new(answers);
+        let Asked { raft, forwards, mut cosignature, cosignatures, blocks, read_index, raft_id } = self;
+        serve(raft, answers.clone(), |a, from, body| async move { a.raft(&from, body).await });
+        serve(forwards, answers.clone(), |a, _, body| async move { a.forwarded(body).await });
+        serve(cosignatures, answers.clone(), |a, _, body| async move {
+            certify::serve(&a.reader, body).map_err(|e| e.to_string()).map(Some)
+        });
+        serve(blocks, answers.clone(), |a, _, body| async move {
+            catch_up::serve(&a.reader, body).map_err(|e| e.to_string()).map(Some)
+        });
+        serve(read_index, answers.clone(), |a, _, _| async move { a.read_index().await });
+        serve(raft_id, answers.clone(), |a, from, _| async move { a.raft_id(&from) });
+        while let Some(Incoming { body, .. }) = cosignature.recv().await {
+            if let Some(kept) = decode::<CosignatureFrame>(body).and_then(CosignatureFrame::parse)
+                && answers.cosignatures.send(kept).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// What the answers are made from.
+pub(crate) struct Answers {
+    pub(crate) consensus: Consensus,
+    pub(crate) reader: Reader,
+    pub(crate) verifier: Verifier,
+    pub(crate) mempool: mpsc::Sender<Verified>,
+    pub(crate) cosignatures: mpsc::Sender<KeptCosignature>,
+    pub(crate) members: watch::Receiver<Arc<Members>>,
+    pub(crate) limits: Limits,
+}
+
+/// The answer, `None` for "busy, ask again", or why there is none.
+type Answer = Result<Option<Bytes>, String>;
+
+fn serve<F, A>(mut incoming: mpsc::Receiver<Incoming>, answers: Arc<Answers>, answer: F)
+where
+    F: Fn(Arc<Answers>, String, Bytes) -> A + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    tokio::spawn(async move {
+        let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+        while let Some(Incoming { from, body, reply, .. }) = incoming.recv().await {
+            let Ok(permit) = under_way.clone().acquire_owned().await else { return };
+            let answering = answer(answers.clone(), from, body);
+            tokio::spawn(async move {
+                let answered = answering.await;
+                if let Some(reply) = reply {
+                    send(reply, answered);
+                }
+                drop(permit);
+            });
+        }
+    });
+}
+
+fn send(reply: Reply, answer: Answer) {
+    match answer {
+        Ok(Some(body)) => reply.ok(body),
+        Ok(None) => reply.busy(),
+        Err(reason) => reply.err(&reason),
+    }
+}
+
+impl Answers {
+    async fn raft(&self, from: &str, body: Bytes) -> Answer {
+        let raft = self.members.borrow().nodes.get(from).map(|entry| entry.raft);
+        let raft = raft.ok_or_else(|| format!("{from} has no raft id here yet"))?;
+        self.consensus.receive(raft, body).await.map(Some).map_err(|e| e.to_string())
+    }
+
+    /// Another node's transactions: checked again, for what this leader proposes it answers for.
+    async fn forwarded(&self, body: Bytes) -> Answer {
+        if !self.consensus.leadership().borrow().here {
+            return Err("not the leader".into());
+        }
+        let frame: Transactions = decode(body).ok_or("malformed")?;
+        let bytes_max = self.limits.transaction_bytes as usize;
+        let parsed = frame.transactions.into_iter().map(|b| Transaction::parse(b, self.reader.genesis_ref(), bytes_max));
+        let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        let Some(sorted) = self.verifier.verify(parsed).await else { return Ok(None) };
+        for verified in sorted {
+            let Ok(verified) = verified else { return Err("a false signature".into()) };
+            if self.mempool.try_send(verified).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Bytes::new()))
+    }
+
+    async fn read_index(&self) -> Answer {
+        let index = self.consensus.read_index().await.map_err(|e| e.to_string())?;
+        Ok(Some(encode(&ReadIndexFound { index })))
+    }
+
+    /// A joining observer asks under which id the ledger admitted it.
+    fn raft_id(&self, from: &str) -> Answer {
+        let raft = self.members.borrow().nodes.get(from).map(|entry| entry.raft);
+        Ok(Some(encode(&RaftIdFound { raft_id: raft.ok_or("not admitted here")? })))
+    }
+}

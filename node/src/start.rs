@@ -1,0 +1,367 @@
+//! Start a node on given seams: databases, files, clock, sockets, threads.
+
+use crate::api::Api;
+use crate::apply::{starting_point, Apply};
+use crate::catch_up::CatchUp;
+use crate::certify::{Certify, Tally};
+use crate::clock::Clock;
+use crate::cursors::{Certified, Signed};
+use crate::files::Files;
+use crate::folder::NodeSecrets;
+use crate::frames::{decode, RaftIdFound, SERVICE_RAFT_ID};
+use crate::limits::*;
+use crate::members::{self, Members};
+use crate::mempool::{Mempool, MempoolSize};
+use crate::order::Order;
+use crate::publish;
+use crate::purge::Purge;
+use crate::services::{Answers, Asked};
+use crate::sign::{Sign, Signer};
+use crate::sign_lock::SignLock;
+use crate::submit::{Desk, Submit};
+use crate::verifier::Verifier;
+use crate::wire::MemberWire;
+use crate::{incarnations, NodeError};
+use bytes::Bytes;
+use countersign_consensus::{Consensus, Position, Settings};
+use countersign_ledger::store::kv::Kv;
+use countersign_ledger::store::Ledger;
+use countersign_p2p::{Lane, Services, Sockets, Transport};
+use countersign_proof::Genesis;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch, Semaphore};
+use tokio::task::JoinSet;
+
+const ADMISSION_AGAIN: Duration = Duration::from_millis(500);
+
+/// Who a node is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// `<organisation>/<node>`.
+    pub node: String,
+    /// Its private keys.
+    pub secrets: NodeSecrets,
+    /// Its ledger.
+    pub genesis: Genesis,
+    /// Where it listens for members.
+    pub listen: String,
+}
+
+/// Everything through which a node touches the world.
+pub struct Seams {
+    /// The ledger database.
+    pub ledger: Arc<dyn Kv>,
+    /// The Raft log's database.
+    pub raft: Arc<dyn Kv>,
+    /// The small files beside them.
+    pub files: Arc<dyn Files>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The network.
+    pub sockets: Arc<dyn Sockets>,
+    /// Threads that verify signatures; 0 verifies inline.
+    pub verifier_threads: usize,
+    /// Consensus' own settings; its Raft id is set here.
+    pub consensus: Settings,
+    /// Where stations run: not on the threads that carry Raft's heartbeats.
+    pub stations: Handle,
+}
+
+/// A node that runs.
+pub struct Node {
+    pub(crate) api: Api,
+    stations: JoinSet<Result<(), NodeError>>,
+}
+
+/// Starts a node. Must be called on the runtime that shall carry Raft and the members' connections.
+pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> {
+    let ledger = Ledger::open(seams.ledger.clone(), &identity.genesis)?;
+    let reader = ledger.reader();
+    let first = Members::read(&reader)?;
+    let (directory, directory_seen) = watch::channel(Arc::new(first.directory()?));
+    let (members, members_seen) = watch::channel(Arc::new(first));
+    let mut services = Services::new();
+    let asked = Asked::register(&mut services);
+    let own = countersign_p2p::Identity {
+        name: identity.node.clone(),
+        genesis: identity.genesis.hash().0,
+        tls_seed: identity.secrets.tls.seed(),
+    };
+    let transport = countersign_p2p::start(own, directory_seen, seams.sockets.clone(), &identity.listen, services).await?;
+    let raft_id = raft_id(&identity.node, &members_seen, &transport).await;
+    incarnations::begin(&*seams.files, raft_id, Consensus::is_pristine(seams.raft.clone())?)?;
+    let wire = Arc::new(MemberWire { transport: transport.clone(), members: members_seen.clone() });
+    let settings = Settings { raft_id, ..seams.consensus.clone() };
+    let entries_min = settings.log_entries_kept.max(1);
+    let applied = ledger.position().map(|at| Position { term: at.term, index: at.index });
+    let (consensus, committed) = Consensus::start(settings, seams.raft.clone(), wire, applied).await?;
+    let founders: std::collections::BTreeSet<u64> = Members::read(&reader)?.voters();
+    if founders.contains(&raft_id) {
+        consensus.initialize(founders).await?;
+    }
+    let parts = Parts { identity, seams, ledger, transport, consensus, committed, asked, entries_min };
+    parts.run(members, members_seen, directory).await
+}
+
+/// This node's Raft id: from its own ledger, or, for one that joins, from a member that has admitted it.
+async fn raft_id(node: &str, members: &watch::Receiver<Arc<Members>>, transport: &Transport) -> u64 {
+    if let Some(entry) = members.borrow().nodes.get(node) {
+        return entry.raft;
+    }
+    tracing::info!(node, "not in the ledger yet: asking the members for the raft id");
+    loop {
+        let names: Vec<String> = members.borrow().nodes.keys().cloned().collect();
+        for name in names {
+            let call = transport.call(&name, Lane::Control, SERVICE_RAFT_ID, Bytes::new(), READ_DEADLINE);
+            if let Some(found) = call.await.ok().and_then(decode::<RaftIdFound>) {
+                return found.raft_id;
+            }
+        }
+        tokio::time::sleep(ADMISSION_AGAIN).await;
+    }
+}
+
+/// What the stations are made from.
+struct Parts {
+    identity: Identity,
+    seams: Seams,
+    ledger: Ledger,
+    transport: Transport,
+    consensus: Consensus,
+    committed: mpsc::Receiver<countersign_consensus::Committed>,
+    asked: Asked,
+    entries_min: u64,
+}
+
+impl Parts {
+    /// Wires the stations, left to right, and starts them.
+    async fn run(
+        mut self,
+        members: watch::Sender<Arc<Members>>,
+        members_seen: watch::Receiver<Arc<Members>>,
+        directory: watch::Sender<Arc<countersign_p2p::Directory>>,
+    ) -> Result<Node, NodeError> {
+        let genesis = Arc::new(self.identity.genesis.clone());
+        let (origin, node) = (genesis.origin(), self.identity.node.clone());
+        let reader = self.ledger.reader();
+        let (_, limits) = self.ledger.in_force()?;
+        let verifier = Verifier::start(self.seams.verifier_threads).map_err(|e| NodeError::file("thread", e))?;
+        let (applied, applied_seen) = watch::channel(starting_point(&self.ledger));
+        let (signed, signed_seen) = watch::channel(Signed::default());
+        let (certified, certified_seen) = watch::channel(Certified::default());
+        let (published, published_seen) = watch::channel(Certified::default());
+        let (cosigned, cosigned_seen) = watch::channel(Arc::new(BTreeMap::new()));
+        let (mempool_size, mempool_seen) = watch::channel(MempoolSize::default());
+        let (submissions, submitted) = mpsc::channel(OWNED_MAX);
+        let (to_mempool, in_mempool) = mpsc::channel(MEMPOOL_TRANSACTIONS_MAX);
+        let (batches, to_order) = mpsc::channel(1);
+        let (sealed, to_sign) = mpsc::channel(SEALS_WAITING_MAX);
+        let (own, own_cosignatures) = mpsc::channel(COSIGNATURES_WAITING_MAX);
+        let (others, other_cosignatures) = mpsc::channel(COSIGNATURES_WAITING_MAX);
+        let leadership = self.consensus.leadership();
+        let seal_of_tip = self.sealed_tip(&reader)?;
+        let signer = self.signer(&reader)?;
+
+        let answers = Answers {
+            consensus: self.consensus.clone(),
+            reader: reader.clone(),
+            verifier: verifier.clone(),
+            mempool: to_mempool.clone(),
+            cosignatures: others.clone(),
+            members: members_seen.clone(),
+            limits,
+        };
+        tokio::spawn(self.asked.run(answers));
+
+        let submit = Submit {
+            incoming: submitted,
+            mempool: to_mempool,
+            reader: reader.clone(),
+            applied: applied_seen.clone(),
+            certified: certified_seen.clone(),
+            cosigned: cosigned_seen.clone(),
+            members: members_seen.clone(),
+            leadership: leadership.clone(),
+            desk: Desk::default(),
+        };
+        let mempool = Mempool {
+            incoming: in_mempool,
+            order: batches,
+            leadership: leadership.clone(),
+            members: members_seen.clone(),
+            transport: self.transport.clone(),
+            size: mempool_size,
+            proposal_bytes_max: limits.proposal_bytes as usize,
+        };
+        let order = self.identity.secrets.voter.as_ref().map(|secrets| Order {
+            batches: to_order,
+            consensus: self.consensus.clone(),
+            leadership: leadership.clone(),
+            applied: applied_seen.clone(),
+            certified: certified_seen.clone(),
+            clock: self.seams.clock.clone(),
+            key: secrets.proposal.clone(),
+            node: node.clone(),
+            origin: origin.clone(),
+            lead: None,
+        });
+        let apply = Apply {
+            committed: self.committed,
+            verifier: verifier.clone(),
+            applied,
+            appended: self.consensus.appended(),
+            sealed: sealed.clone(),
+            catch_up: CatchUp {
+                transport: self.transport.clone(),
+                members: members_seen.clone(),
+                node: node.clone(),
+                origin: origin.clone(),
+                turn: 0,
+                certified: None,
+            },
+            origin: origin.clone(),
+            genesis: genesis.hash(),
+            ledger: self.ledger,
+        };
+        let sign = Sign { sealed: to_sign, signer, cosignatures: own, signed };
+        let certify = Certify {
+            own: own_cosignatures,
+            others: other_cosignatures,
+            pulled: others,
+            reader: reader.clone(),
+            applied: applied_seen.clone(),
+            members: members_seen.clone(),
+            transport: self.transport.clone(),
+            certified,
+            cosigned,
+            node: node.clone(),
+            origin: origin.clone(),
+            tally: Tally::default(),
+        };
+        let purge = Purge {
+            certified: certified_seen.clone(),
+            reader: reader.clone(),
+            consensus: self.consensus.clone(),
+            entries_min: self.entries_min,
+        };
+        // What was applied before the last stop may not have been signed: the newest seal comes first.
+        drop(sealed.send(seal_of_tip).await);
+        drop(sealed);
+
+        let on = &self.seams.stations;
+        let mut stations = JoinSet::new();
+        let following = members::run(reader.clone(), applied_seen.clone(), members, directory, self.consensus.clone());
+        stations.spawn_on(following, on);
+        stations.spawn_on(submit.run(), on);
+        stations.spawn_on(async { mempool.run().await; Ok(()) }, on);
+        if let Some(order) = order {
+            stations.spawn_on(async { order.run().await; Ok(()) }, on);
+        }
+        stations.spawn_on(apply.run(), on);
+        stations.spawn_on(sign.run(), on);
+        stations.spawn_on(certify.run(), on);
+        let publishing = publish::run(certified_seen.clone(), published);
+        stations.spawn_on(async { publishing.await; Ok(()) }, on);
+        stations.spawn_on(purge.run(), on);
+
+        let api = Api {
+            node,
+            origin,
+            genesis,
+            reader,
+            verifier,
+            submissions,
+            owned: Arc::new(Semaphore::new(OWNED_MAX)),
+            owned_bytes: Arc::new(Semaphore::new(OWNED_BYTES_MAX)),
+            subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
+            limits,
+            clock: self.seams.clock,
+            consensus: self.consensus,
+            transport: self.transport,
+            members: members_seen,
+            applied: applied_seen,
+            signed: signed_seen,
+            certified: certified_seen,
+            published: published_seen,
+            cosigned: cosigned_seen,
+            mempool: mempool_seen,
+        };
+        Ok(Node { api, stations })
+    }
+
+    fn signer(&self, reader: &countersign_ledger::store::Reader) -> Result<Option<Signer>, NodeError> {
+        let Some(keys) = self.identity.secrets.voter.clone() else { return Ok(None) };
+        let lock = SignLock::open(self.seams.files.clone(), keys.cosign.public())?;
+        let node = self.identity.node.clone();
+        Ok(Some(Signer { lock, keys, node, reader: reader.clone(), clock: self.seams.clock.clone() }))
+    }
+
+    fn sealed_tip(&self, reader: &countersign_ledger::store::Reader) -> Result<crate::apply::Sealed, NodeError> {
+        let chain = self.ledger.chain();
+        let block = reader.block(chain.height)?.ok_or_else(|| NodeError::Halted("no block at the tip".into()))?;
+        let checkpoint = countersign_proof::Checkpoint {
+            origin: self.identity.genesis.origin(),
+            size: chain.size,
+            root: self.ledger.log_root(),
+        };
+        Ok(crate::apply::Sealed { height: chain.height, index: block.position.index, checkpoint })
+    }
+}
+
+impl Node {
+    /// Resolves when a station has ended, which none does while the node is well, or Raft has died.
+    pub async fn ended(&mut self) -> NodeError {
+        let consensus = self.api.consensus.clone();
+        tokio::select! {
+            biased;
+            reason = consensus.died() => NodeError::RaftDied(reason),
+            ended = self.stations.join_next() => match ended {
+                Some(Ok(Err(error))) => error,
+                Some(Err(panic)) => NodeError::Halted(format!("a station panicked: {panic}")),
+                Some(Ok(Ok(()))) | None => NodeError::Halted("a station ended".into()),
+            },
+        }
+    }
+
+    /// Stops taking part. What was answered is on disk; what was not is asked again by its callers.
+    pub async fn stop(mut self) {
+        self.api.consensus.shutdown().await;
+        self.api.transport.shutdown().await;
+        self.stations.shutdown().await;
+        if let Err(error) = self.api.reader.sync() {
+            tracing::warn!(%error, "the ledger was not synced at the end; it is replayed at the next start");
+        }
+    }
+
+    /// The height, tree size and log root this node has applied.
+    pub fn applied(&self) -> crate::Applied {
+        self.api.applied.borrow().clone()
+    }
+
+    /// What it knows to be certified.
+    pub fn certified(&self) -> Certified {
+        *self.api.certified.borrow()
+    }
+
+    /// Whether it leads.
+    pub fn leads(&self) -> bool {
+        self.api.consensus.leadership().borrow().here
+    }
+
+    /// A handle that reads its ledger.
+    pub fn reader(&self) -> countersign_ledger::store::Reader {
+        self.api.reader.clone()
+    }
+
+    /// Submits a transaction as the API does, without a network between.
+    pub async fn submit(
+        &self,
+        request: countersign_proto::v1::SubmitRequest,
+    ) -> Result<countersign_proto::v1::SubmitResponse, tonic::Status> {
+        use countersign_proto::v1::ledger_server::Ledger as _;
+        Ok(self.api.submit(tonic::Request::new(request)).await?.into_inner())
+    }
+}

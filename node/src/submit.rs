@@ -1,0 +1,316 @@
+//! Submit: own a caller's transaction until it has its answer.
+
+use crate::cursors::{Applied, Certified};
+use crate::limits::{FORWARD_AGAIN, OWNED_MAX};
+use crate::members::Members;
+use crate::verifier::Verified;
+use crate::NodeError;
+use countersign_consensus::Leadership;
+use countersign_ledger::store::{Reader, RejectionDetail};
+use countersign_ledger::Violation;
+use countersign_proof::{Hash, Leaf, Outcome, TransactionLeaf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch, OwnedSemaphorePermit};
+use tokio::time::Instant;
+
+const TICK: Duration = Duration::from_millis(20);
+/// Leaves read in one go.
+const LEAVES_AT_ONCE: usize = 4_096;
+
+/// How far a transaction must have come before its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Ordered and executed here.
+    Committed,
+    /// Countersigned by a quorum.
+    Certified,
+    /// Countersigned by every organisation.
+    All,
+}
+
+/// A transaction taken from a caller.
+pub(crate) struct Submission {
+    pub(crate) transaction: Verified,
+    pub(crate) level: Level,
+    pub(crate) deadline: Instant,
+    pub(crate) answer: oneshot::Sender<Answer>,
+    /// Its place among what this node may own.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It has its leaf.
+    Recorded {
+        /// The leaf.
+        leaf: TransactionLeaf,
+        /// Where it stands.
+        leaf_index: u64,
+        /// The level reached.
+        level: Level,
+        /// Organisations missing for the level asked for.
+        missing: Vec<String>,
+        /// Why it was rejected.
+        detail: String,
+        /// Which operation.
+        operation: Option<u32>,
+        /// Where a document breaks its schema.
+        violations: Vec<Violation>,
+    },
+    /// Another body has the id; the first one's leaf.
+    NonceReused {
+        /// Where the first one's leaf stands.
+        leaf_index: u64,
+        /// Its block.
+        height: u64,
+    },
+    /// The deadline passed first.
+    Unknown,
+}
+
+struct Owned {
+    transaction: Verified,
+    level: Level,
+    deadline: Instant,
+    answer: oneshot::Sender<Answer>,
+    forwarded: Instant,
+    recorded: Option<(u64, TransactionLeaf)>,
+    _permit: OwnedSemaphorePermit,
+}
+
+pub(crate) struct Submit {
+    pub(crate) incoming: mpsc::Receiver<Submission>,
+    pub(crate) mempool: mpsc::Sender<Verified>,
+    pub(crate) reader: Reader,
+    pub(crate) applied: watch::Receiver<Applied>,
+    pub(crate) certified: watch::Receiver<Certified>,
+    pub(crate) cosigned: watch::Receiver<Arc<BTreeMap<String, u64>>>,
+    pub(crate) members: watch::Receiver<Arc<Members>>,
+    pub(crate) leadership: watch::Receiver<Leadership>,
+    pub(crate) desk: Desk,
+}
+
+/// What this node owns: by number, so that one id may be waited for twice.
+#[derive(Default)]
+pub(crate) struct Desk {
+    owned: BTreeMap<u64, Owned>,
+    by_id: BTreeMap<Hash, BTreeSet<u64>>,
+    /// Those with a leaf that wait for a level, by the tree size they need.
+    recorded: BTreeSet<(u64, u64)>,
+    next: u64,
+    /// Leaves below this have been looked at.
+    seen_size: u64,
+}
+
+impl Submit {
+    pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        self.desk.seen_size = self.applied.borrow().chain.size;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.applied.changed() => if changed.is_err() { return Ok(()) } else { self.see_leaves()? },
+                changed = self.certified.changed() => if changed.is_err() { return Ok(()) } else { self.raise_levels()? },
+                changed = self.leadership.changed() => if changed.is_err() { return Ok(()) } else { self.forward_all() },
+                taken = self.incoming.recv() => {
+                    let Some(taken) = taken else { return Ok(()) };
+                    self.own(taken)?;
+                }
+                _ = ticks.tick() => self.tick()?,
+            }
+        }
+    }
+
+    /// Registers the waiter, then looks the id up, then hands the transaction on: in this order no answer is missed.
+    fn own(&mut self, submission: Submission) -> Result<(), NodeError> {
+        let Submission { transaction, level, deadline, answer, permit } = submission;
+        let number = self.desk.next;
+        self.desk.next += 1;
+        let id = transaction.transaction().id;
+        let owned = Owned {
+            transaction,
+            level,
+            deadline,
+            answer,
+            forwarded: Instant::now(),
+            recorded: None,
+            _permit: permit,
+        };
+        self.desk.owned.insert(number, owned);
+        self.desk.by_id.entry(id).or_default().insert(number);
+        assert!(self.desk.owned.len() <= OWNED_MAX, "permits bound what is owned");
+        match self.reader.find(&id)? {
+            Some(used) => {
+                let bytes = self.reader.leaf(used.leaf)?.unwrap_or_default();
+                self.record(&id, used.leaf, &bytes)?;
+            }
+            None => self.forward(number),
+        }
+        Ok(())
+    }
+
+    fn forward(&mut self, number: u64) {
+        let Some(owned) = self.desk.owned.get_mut(&number) else { return };
+        owned.forwarded = Instant::now();
+        // When the mempool is full the transaction stays owned and is handed on at the next tick that finds room.
+        if self.mempool.try_send(owned.transaction.clone()).is_err() {
+            owned.forwarded -= FORWARD_AGAIN / 2;
+        }
+    }
+
+    fn forward_all(&mut self) {
+        self.leadership.borrow_and_update();
+        let open: Vec<u64> =
+            self.desk.owned.iter().filter(|(_, owned)| owned.recorded.is_none()).map(|(number, _)| *number).collect();
+        open.into_iter().for_each(|number| self.forward(number));
+    }
+
+    /// Looks at every new leaf for one that is waited for.
+    fn see_leaves(&mut self) -> Result<(), NodeError> {
+        let size = self.applied.borrow_and_update().chain.size;
+        while self.desk.seen_size < size {
+            let first = self.desk.seen_size;
+            let limit = usize::try_from(size - first).unwrap_or(usize::MAX).min(LEAVES_AT_ONCE);
+            let leaves = self.reader.leaves(first, limit)?;
+            for (index, bytes) in (first..).zip(&leaves) {
+                if self.desk.by_id.is_empty() {
+                    break;
+                }
+                if let Some(id) = leaf_id(bytes) {
+                    self.record(&id, index, bytes)?;
+                }
+            }
+            self.desk.seen_size = first + leaves.len() as u64;
+        }
+        self.raise_levels()
+    }
+
+    /// The id has its leaf: everyone who waits for it learns so.
+    fn record(&mut self, id: &Hash, index: u64, bytes: &[u8]) -> Result<(), NodeError> {
+        let Some(numbers) = self.desk.by_id.get(id).cloned() else { return Ok(()) };
+        let leaf = match Leaf::parse(bytes) {
+            Ok(Leaf::Transaction(leaf)) => leaf,
+            other => return Err(NodeError::Halted(format!("leaf {index} is {other:?}"))),
+        };
+        for number in numbers {
+            let Some(owned) = self.desk.owned.get_mut(&number) else { continue };
+            if owned.transaction.transaction().body_hash != leaf.body {
+                self.desk.answer(number, Answer::NonceReused { leaf_index: index, height: leaf.height });
+                continue;
+            }
+            owned.recorded = Some((index, leaf.clone()));
+            self.desk.recorded.insert((index, number));
+        }
+        self.raise_levels()
+    }
+
+    /// Answers those whose level is reached.
+    fn raise_levels(&mut self) -> Result<(), NodeError> {
+        let certified = *self.certified.borrow_and_update();
+        let reached = |index: u64, level: Level| match level {
+            Level::Committed => true,
+            Level::Certified => index < certified.size,
+            Level::All => index < certified.everyone.min(certified.size),
+        };
+        let ready = |(index, number): &(u64, u64)| {
+            self.desk.owned.get(number).is_none_or(|owned| reached(*index, owned.level))
+        };
+        let ready: Vec<(u64, u64)> = self.desk.recorded.iter().filter(|entry| ready(entry)).copied().collect();
+        for (index, number) in ready {
+            let level = self.desk.owned.get(&number).map_or(Level::Committed, |owned| owned.level);
+            self.answer_recorded(index, number, level, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn answer_recorded(&mut self, index: u64, number: u64, level: Level, missing: Vec<String>) -> Result<(), NodeError> {
+        let recorded = self.desk.owned.get(&number).and_then(|owned| owned.recorded.clone());
+        let Some((leaf_index, leaf)) = recorded else {
+            self.desk.recorded.remove(&(index, number));
+            return Ok(());
+        };
+        let rejection = match leaf.outcome {
+            Outcome::Applied => None,
+            Outcome::Rejected => self.reader.rejection(leaf_index)?,
+        };
+        let RejectionDetail { operation, detail, violations } =
+            rejection.unwrap_or(RejectionDetail { operation: None, detail: String::new(), violations: Vec::new() });
+        let answer = Answer::Recorded { leaf, leaf_index, level, missing, detail, operation, violations };
+        self.desk.answer(number, answer);
+        Ok(())
+    }
+
+    /// Sends silent ones again and answers those whose deadline has passed.
+    fn tick(&mut self) -> Result<(), NodeError> {
+        let now = Instant::now();
+        let mut again = Vec::new();
+        let mut late = Vec::new();
+        for (number, owned) in &self.desk.owned {
+            if owned.deadline <= now || owned.answer.is_closed() {
+                late.push((*number, owned.recorded.as_ref().map(|(index, _)| *index)));
+            } else if owned.recorded.is_none() && owned.forwarded + FORWARD_AGAIN <= now {
+                again.push(*number);
+            }
+        }
+        again.into_iter().for_each(|number| self.forward(number));
+        for (number, recorded) in late {
+            match recorded {
+                None => self.desk.answer(number, Answer::Unknown),
+                Some(index) => {
+                    let certified = self.certified.borrow().size > index;
+                    let level = if certified { Level::Certified } else { Level::Committed };
+                    let missing = self.missing(index);
+                    self.answer_recorded(index, number, level, missing)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Organisations without a cosignature above this leaf.
+    fn missing(&self, index: u64) -> Vec<String> {
+        let cosigned = self.cosigned.borrow().clone();
+        let members = self.members.borrow().clone();
+        missing_above(&members, &cosigned, index)
+    }
+}
+
+/// Organisations none of whose nodes has cosigned a size above this leaf.
+pub(crate) fn missing_above(members: &Members, cosigned: &BTreeMap<String, u64>, index: u64) -> Vec<String> {
+    let signed: BTreeSet<&str> = cosigned
+        .iter()
+        .filter(|(_, size)| **size > index)
+        .map(|(node, _)| countersign_proof::organisation_of(node))
+        .collect();
+    members.membership.organisations.keys().filter(|name| !signed.contains(&name[..])).cloned().collect()
+}
+
+impl Desk {
+    /// Answers and forgets one.
+    fn answer(&mut self, number: u64, answer: Answer) {
+        let Some(owned) = self.owned.remove(&number) else { return };
+        if let Some(numbers) = self.by_id.get_mut(&owned.transaction.transaction().id) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_id.remove(&owned.transaction.transaction().id);
+            }
+        }
+        if let Some((index, _)) = &owned.recorded {
+            self.recorded.remove(&(*index, number));
+        }
+        // A caller that went away has its answer on the ledger.
+        drop(owned.answer.send(answer));
+    }
+}
+
+/// The id of a transaction's leaf; none for a seal.
+fn leaf_id(bytes: &[u8]) -> Option<Hash> {
+    match Leaf::parse(bytes) {
+        Ok(Leaf::Transaction(leaf)) => Some(leaf.id),
+        _ => None,
+    }
+}

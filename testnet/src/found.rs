@@ -1,0 +1,129 @@
+//! Found a network: keys, node folders, one genesis that every founder has signed.
+
+use crate::layout::text;
+use crate::record::{NetworkRecord, NodeRecord};
+use crate::{Client, Layout, TestnetError, governance_account, operations_account};
+use countersign_proof::Genesis;
+use std::fs;
+use std::path::Path;
+
+const LEDGER: &str = "testnet";
+/// Peers, gRPC, HTTP.
+pub(crate) const PORTS_A_NODE: usize = 3;
+
+/// Does what the founders would do, each step with the command that they would type. Writes network.json last.
+pub(crate) fn found(
+    binary: &Path,
+    layout: &Layout,
+    organisations: &[String],
+    ports: &[u16],
+) -> Result<NetworkRecord, TestnetError> {
+    assert_eq!(ports.len(), organisations.len() * PORTS_A_NODE, "three ports a node");
+    let founding = Founding { client: Client::offline(binary), layout };
+    founding.make_folders(organisations)?;
+    let nodes: Vec<NodeRecord> =
+        organisations.iter().zip(ports.chunks(PORTS_A_NODE)).map(|(name, ports)| node(layout, name, ports)).collect();
+    nodes.iter().try_for_each(|node| founding.make_node(node))?;
+    founding.make_genesis(organisations)?;
+    organisations.iter().try_for_each(|organisation| founding.sign(organisation))?;
+    nodes.iter().try_for_each(|node| founding.hand_genesis_to(node))?;
+    let record = NetworkRecord { genesis_hash: founding.genesis_hash()?, nodes };
+    record.save(layout)?;
+    Ok(record)
+}
+
+fn node(layout: &Layout, organisation: &str, ports: &[u16]) -> NodeRecord {
+    NodeRecord {
+        organisation: organisation.to_owned(),
+        node: format!("{organisation}/1"),
+        folder: layout.node_folder(organisation),
+        address_port: ports[0],
+        api_port: ports[1],
+        http_port: ports[2],
+        pid: None,
+    }
+}
+
+struct Founding<'a> {
+    client: Client,
+    layout: &'a Layout,
+}
+
+impl Founding<'_> {
+    fn make_folders(&self, organisations: &[String]) -> Result<(), TestnetError> {
+        let of_files = organisations.iter().flat_map(|organisation| {
+            [
+                self.layout.account_key(&governance_account(organisation)),
+                self.layout.node_folder(organisation),
+                self.layout.node_file(organisation),
+                self.layout.log(organisation),
+            ]
+        });
+        for file in of_files {
+            let folder = file.parent().expect("every place of a layout lies in its root");
+            fs::create_dir_all(folder).map_err(TestnetError::file(folder))?;
+        }
+        Ok(())
+    }
+
+    fn make_node(&self, node: &NodeRecord) -> Result<(), TestnetError> {
+        let [address, api, http] =
+            [node.address_port, node.api_port, node.http_port].map(|port| format!("127.0.0.1:{port}"));
+        let out = self.layout.node_file(&node.organisation);
+        let places = ["--folder", text(&node.folder), "--node", &node.node, "--out", text(&out)];
+        let ports = ["--address", &address, "--api", &api, "--http", &http];
+        self.client.run(&[&["node", "init"], &places[..], &ports[..]].concat())?.ok()?;
+        Ok(())
+    }
+
+    /// Makes the key of an account; gives its public half.
+    fn make_key(&self, account: &str) -> Result<String, TestnetError> {
+        let answer = self.client.run(&["key", "new", "--out", text(&self.layout.account_key(account))])?.ok()?;
+        let key = answer.stdout.split_whitespace().find(|word| word.starts_with("ed25519:"));
+        key.map(str::to_owned).ok_or_else(|| TestnetError::Answer {
+            command: answer.command.clone(),
+            reason: format!("no ed25519: key in {:?}", answer.stdout),
+        })
+    }
+
+    fn make_genesis(&self, organisations: &[String]) -> Result<(), TestnetError> {
+        let out = self.layout.genesis();
+        let mut arguments: Vec<String> =
+            ["genesis", "new", "--ledger", LEDGER, "--out", text(&out)].map(str::to_owned).to_vec();
+        for organisation in organisations {
+            let (governance, operations) = (governance_account(organisation), operations_account(organisation));
+            let governance_key = self.make_key(&governance)?;
+            let operations_key = self.make_key(&operations)?;
+            let node_file = self.layout.node_file(organisation);
+            arguments.extend(["--organisation".to_owned(), format!("{governance}={governance_key}")]);
+            arguments.extend(["--account".to_owned(), format!("{operations}={operations_key}")]);
+            arguments.extend(["--node-file".to_owned(), text(&node_file).to_owned()]);
+        }
+        self.client.run(&arguments)?.ok()?;
+        Ok(())
+    }
+
+    fn sign(&self, organisation: &str) -> Result<(), TestnetError> {
+        let (genesis, out) = (self.layout.genesis(), self.layout.signatures());
+        let key = self.layout.account_key(&governance_account(organisation));
+        let files = ["--genesis", text(&genesis), "--key", text(&key), "--out", text(&out)];
+        self.client.run(&[&["genesis", "sign", "--organisation", organisation], &files[..]].concat())?.ok()?;
+        Ok(())
+    }
+
+    fn hand_genesis_to(&self, node: &NodeRecord) -> Result<(), TestnetError> {
+        for file in [self.layout.genesis(), self.layout.signatures()] {
+            let to = node.folder.join(file.file_name().expect("both are files"));
+            fs::copy(&file, &to).map_err(TestnetError::file(&to))?;
+        }
+        Ok(())
+    }
+
+    /// Computed here from the bytes, not taken from the command that wrote them.
+    fn genesis_hash(&self) -> Result<String, TestnetError> {
+        let path = self.layout.genesis();
+        let bytes = fs::read(&path).map_err(TestnetError::file(&path))?;
+        let wrong = |e| TestnetError::Broken(format!("{} is a genesis: {e}", path.display()));
+        Ok(Genesis::parse(&bytes).map_err(wrong)?.hash().to_string())
+    }
+}
