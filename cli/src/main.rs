@@ -17,16 +17,24 @@ mod submit;
 mod verify;
 mod watch;
 
-use args::{Cli, Command};
+use args::{Cli, Command, NodeCommand};
 use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    if let Command::Node(NodeCommand::Run(command)) = &command {
+        return node_run::run(command);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(command)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(command));
+            // Not waiting for a thread that waits for input.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(Failure::Other(format!("no runtime: {error}"))),
     };
     match result {
@@ -39,12 +47,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
-    use args::{AccountCommand, CollectionCommand, NodeCommand, ReceiptCommand, TokenCommand, VerifyCommand};
+    use args::{AccountCommand, CollectionCommand, ReceiptCommand, TokenCommand, VerifyCommand};
     match command {
         Command::Key(command) => key::run(&command),
         Command::Genesis(command) => genesis::run(&command),
         Command::Node(NodeCommand::Init(command)) => node_init::run(&command),
-        Command::Node(NodeCommand::Run(command)) => node_run::run(&command).await,
+        Command::Node(NodeCommand::Run(_)) => unreachable!("main runs it, without a runtime around it"),
         Command::Node(NodeCommand::Admit(command)) => governance::admit_node(&command).await,
         Command::Node(NodeCommand::Remove(command)) => governance::remove_node(&command).await,
         Command::Collection(CollectionCommand::Define(command)) => governance::define_collection(&command).await,

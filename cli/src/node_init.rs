@@ -100,11 +100,9 @@ pub fn run(command: &InitNode) -> Result<(), Failure> {
     output::line(String::from_utf8_lossy(&bytes))
 }
 
-/// Makes `cosign.lock` for the cosign key in the folder: the one call of `countersign_node::init_sign_lock`.
+/// Makes `cosign.lock` for the cosign key in the folder.
 fn init_sign_lock(folder: &Path) -> Result<(), Failure> {
-    // The node crate is not linked yet; until it is, say what is missing rather than nothing.
-    eprintln!("countersign: {}: no sign lock was made, this build has no node", folder.display());
-    Ok(())
+    countersign_node::init_sign_lock(folder).map_err(|e| Failure::Other(e.to_string()))
 }
 
 fn new_key(folder: &Path, name: &str) -> Result<PublicKey, Failure> {

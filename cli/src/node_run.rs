@@ -1,10 +1,11 @@
 //! Run a node in this process.
 
-use crate::failure::Failure;
 use crate::output::hash;
 use clap::Args;
 use countersign_proof::Hash;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
@@ -18,8 +19,15 @@ pub struct RunNode {
     pub genesis_hash: Option<Hash>,
 }
 
-/// The one call of `countersign_node::run(&folder, genesis_hash)`; the node crate is not linked yet.
-pub async fn run(command: &RunNode) -> Result<(), Failure> {
-    let (folder, genesis_hash) = (command.folder.display(), command.genesis_hash);
-    Err(Failure::Other(format!("{folder}: this build has no node (genesis hash {genesis_hash:?})")))
+/// Runs it on runtimes of its own, and gives the process' exit code: 0 after SIGTERM, else the node's (docs/operations.md).
+pub fn run(command: &RunNode) -> ExitCode {
+    let filter = EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+    match countersign_node::run(&command.folder, command.genesis_hash) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("countersign: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 use summary::Summary;
-use tokio::sync::mpsc::{self, Receiver, error::TryRecvError};
+use tokio::sync::mpsc::{self, Receiver};
 
 #[derive(Debug, Args)]
 #[command(
@@ -83,12 +83,18 @@ pub async fn run(command: Box<Import>) -> Result<(), Failure> {
     let reading = tokio::task::spawn_blocking(move || reader.run(&rows, &local));
     let submitting = tokio::spawn(async move { client.submit_bulk(queue, answers, options).await });
     let mut summary = Summary::new(level);
-    let recorded = record(answered, results, &mut summary).await;
+    if let Err(failure) = record(answered, results, &mut summary).await {
+        submitting.abort();
+        return Err(failure);
+    }
     let submitted = submitting.await.map_err(|e| Failure::Other(e.to_string()))?;
-    let read = reading.await.map_err(|e| Failure::Other(e.to_string()))?;
+    // When submission ended early the reader may wait for input that never comes: it is left behind.
+    let read = match submitted {
+        Ok(()) => reading.await.map_err(|e| Failure::Other(e.to_string()))?,
+        Err(_) => Ok(0),
+    };
     summary.rows_skipped(*read.as_ref().unwrap_or(&0));
     output::line(if command.json { summary.to_json().to_string() } else { summary.to_string() })?;
-    recorded?;
     submitted?;
     read?;
     summary.verdict()
@@ -110,10 +116,7 @@ async fn record(
                 results.write(&row)?;
             }
             bar.inc(1);
-            next = match answers.try_recv() {
-                Ok(answer) => Some(answer),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = answers.try_recv().ok();
         }
         // Nothing waits: a good moment. What a crash loses of the file is submitted again, and is harmless.
         if let Some(results) = &mut results {

@@ -38,11 +38,14 @@ pub fn genesis() -> Genesis {
     Genesis::parse(&canonical(&document)).expect("a genesis")
 }
 
+/// By transaction id: the leaf's index and the transaction's bytes.
+pub type Executed = BTreeMap<Vec<u8>, (u64, Vec<u8>)>;
+
 /// What one node does and has done; nodes of one ledger share `executed`.
 #[derive(Clone, Default)]
 pub struct Mock {
-    /// Transaction bytes by id, in order of execution by leaf index.
-    pub executed: Arc<Mutex<BTreeMap<Vec<u8>, (u64, Vec<u8>)>>>,
+    /// What was executed.
+    pub executed: Arc<Mutex<Executed>>,
     /// Submissions that came, repeated ones too.
     pub submissions: Arc<Mutex<u64>>,
     /// Streams end after so many messages, each executed but the last left without its answer.
@@ -79,7 +82,7 @@ impl Mock {
         let id = transaction.id.0.to_vec();
         let mut response =
             SubmitResponse { sequence: request.sequence, transaction_id: id.clone(), ..Default::default() };
-        if self.refuse_every.is_some_and(|every| *submissions % every == 0) {
+        if self.refuse_every.is_some_and(|every| submissions.is_multiple_of(every)) {
             response.set_outcome(v1::Outcome::Refused);
             (response.code, response.detail, response.retry_ms) = ("OVERLOADED".into(), "full".into(), 20);
             return response;

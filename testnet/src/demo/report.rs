@@ -53,7 +53,7 @@ impl fmt::Display for Report {
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
-    writeln!(f, "  {name:<16}{value}")
+    writeln!(f, "  {name:<18}{value}")
 }
 
 /// The smallest value that `percent` of the values do not exceed; 0 of none.
