@@ -9,6 +9,10 @@ pub mod code {
     pub const OK: i32 = 0;
     /// Executed and found invalid, recorded.
     pub const REJECTED: i32 = 3;
+    /// Turned away at the door, not recorded.
+    pub const REFUSED: i32 = 4;
+    /// No node could be reached.
+    pub const UNAVAILABLE: i32 = 5;
     /// Something did not verify.
     pub const VERIFICATION_FAILED: i32 = 11;
 }

@@ -14,12 +14,13 @@ use std::time::Duration;
 const COMMAND_WITHIN: Duration = Duration::from_secs(120);
 /// A node that is down or starting must not hold up those who poll it.
 const STATUS_WITHIN: Duration = Duration::from_secs(10);
-/// The most that a node lists at once.
-const LIST_PAGE: &str = "1000";
+/// More than any test or demo makes, so that a list is whole.
+const DOCUMENTS_MAX: &str = "1000000";
 /// Whatever a person has set for himself must not reach the networks of tests.
-const VARIABLES: [&str; 4] = ["COUNTERSIGN_NODE", "COUNTERSIGN_GENESIS", "COUNTERSIGN_ACCOUNT", "COUNTERSIGN_KEY"];
+const VARIABLES: [&str; 5] =
+    ["COUNTERSIGN_NODE", "COUNTERSIGN_GENESIS", "COUNTERSIGN_ACCOUNT", "COUNTERSIGN_KEY", "COUNTERSIGN_TLS_KEY"];
 
-/// The binary with the four variables that say who talks to whom, or with none of them.
+/// The binary with the variables that say who talks to whom, or with none of them.
 #[derive(Debug, Clone)]
 pub struct Client {
     binary: PathBuf,
@@ -35,13 +36,6 @@ pub struct Document {
     pub version: u64,
     /// The document.
     pub value: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct DocumentPage {
-    documents: Vec<Document>,
-    /// Empty at the end.
-    next_after: String,
 }
 
 impl Client {
@@ -83,23 +77,9 @@ impl Client {
 
     /// All documents of a collection, by id, as the node has applied them.
     pub fn documents(&self, collection: &str) -> Result<Vec<Document>, TestnetError> {
-        let mut all: Vec<Document> = Vec::new();
-        let mut after = String::new();
-        loop {
-            let mut arguments = vec!["list", collection, "--json", "--page-size", LIST_PAGE];
-            if !after.is_empty() {
-                arguments.extend(["--after", &after]);
-            }
-            let page: DocumentPage = self.run(&arguments)?.ok()?.json()?;
-            all.extend(page.documents);
-            if page.next_after.is_empty() {
-                return Ok(all);
-            }
-            if page.next_after <= after {
-                return Err(TestnetError::Broken(format!("a list goes back from {after} to {}", page.next_after)));
-            }
-            after = page.next_after;
-        }
+        let answer = self.run(&["list", collection, "--json", "--limit", DOCUMENTS_MAX])?.ok()?;
+        let wrong = |e| TestnetError::Answer { command: answer.command.clone(), reason: format!("{e}") };
+        answer.stdout.lines().map(|line| serde_json::from_str(line).map_err(wrong)).collect()
     }
 
     fn run_within<A: AsRef<OsStr>>(&self, arguments: &[A], within: Duration) -> Result<Answer, TestnetError> {

@@ -11,10 +11,7 @@ impl Network {
     /// and as many others approve as make a quorum.
     pub fn define_collection(&self, collection: &str, schema: &Path) -> Result<(), TestnetError> {
         let organisations: Vec<&str> = self.nodes().iter().map(|node| node.organisation.as_str()).collect();
-        let mut writers = organisations.clone();
-        // Ascending, as the access rule has them.
-        writers.sort_unstable();
-        let (writers, schema) = (writers.join(","), schema.to_string_lossy());
+        let (writers, schema) = (organisations.join(","), schema.to_string_lossy());
         let mut arguments: Vec<String> =
             ["collection", "define", "--name", collection, "--schema", &schema, "--write", &writers]
                 .map(str::to_owned)

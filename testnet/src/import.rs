@@ -33,8 +33,8 @@ pub struct ImportPlan {
 pub struct RowResult {
     /// The document's id.
     pub id: String,
-    /// The transaction that carried it, hex.
-    pub transaction: String,
+    /// The transaction that carried it, hex; none for a row that never was one.
+    pub transaction: Option<String>,
     /// `applied`, `rejected`, `refused` or `unknown`.
     pub outcome: String,
     /// From the first send to the answer.
@@ -57,7 +57,7 @@ pub struct ImportSummary {
     pub applied: u64,
     /// Executed and found invalid.
     pub rejected: u64,
-    /// Answers that were those of an earlier sending of the same bytes.
+    /// Sendings beyond the first of a row: after a lost node, a refusal for the moment, or silence.
     pub repeats: u64,
 }
 
@@ -69,7 +69,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// Starts it through the account's own node, with all others to fall back on.
+    /// Starts it, or goes on with one that has recorded results already, through the account's own node, with all others to fall back on.
     pub fn start(network: &Network, plan: ImportPlan) -> Result<Import, TestnetError> {
         let own = network.node_of(&plan.account);
         let mut arguments: Vec<String> =
@@ -120,7 +120,7 @@ impl Import {
         serde_json::from_str(&summary).map_err(wrong)
     }
 
-    /// What is recorded by now. A last line that is not whole yet is left out.
+    /// What is recorded by now, a row once for each run that gave it an answer. A last line that is not whole yet is left out.
     pub fn results(&self) -> Result<Vec<RowResult>, TestnetError> {
         let recorded = if self.plan.results.exists() { read(&self.plan.results)? } else { String::new() };
         let whole = recorded.rfind('\n').map_or("", |end| &recorded[..end]);

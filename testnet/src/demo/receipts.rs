@@ -48,7 +48,9 @@ pub(super) fn show(
 fn fetch(network: &Network, flight: &Flight, row: &RowResult, work: &WorkFolder) -> Result<PathBuf, TestnetError> {
     let out = work.file(&format!("{}.receipt", flight.id));
     let account = operations_account(flight.organisation());
-    let arguments = ["receipt", "get", "--transaction", &row.transaction, "--out", text(&out), "--wait", "10s"];
+    let transaction =
+        row.transaction.as_deref().ok_or_else(|| TestnetError::Broken(format!("{} has a transaction", row.id)))?;
+    let arguments = ["receipt", "get", "--transaction", transaction, "--out", text(&out), "--wait", "10s"];
     network.cli(&account, &arguments)?.ok()?;
     Ok(out)
 }

@@ -10,6 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const REJECTED_ID: &str = "UA-breaks-its-schema";
+/// Where no node listens: the discard port.
+const NOBODY: &str = "https://127.0.0.1:9";
 const REFUSED_ID: &str = "UA-altered-signature";
 
 /// Neither leaves a document; the comparison of all rows at the end would find one.
@@ -34,13 +36,15 @@ fn show_rejected(network: &Network, like: &Flight, work: &WorkFolder) -> Result<
 fn show_refused(network: &Network, like: &Flight, work: &WorkFolder) -> Result<(), TestnetError> {
     let file = write(work, "refused.json", like.line.as_bytes())?;
     let signed = work.file("signed.transaction");
-    create(network, REFUSED_ID, &file, &["--out", text(&signed)])?.ok()?;
+    // To nobody: `--save` keeps the signed bytes before they are sent, and these must never arrive unaltered.
+    let nobody = ["--save", text(&signed), "--node", NOBODY, "--timeout", "1s"];
+    create(network, REFUSED_ID, &file, &nobody)?.expect_code(code::UNAVAILABLE)?;
     let mut bytes = fs::read(&signed).map_err(TestnetError::file(&signed))?;
     // A transaction ends with the last byte of its last signature.
     *bytes.last_mut().ok_or_else(|| TestnetError::Broken("a signed transaction has bytes".to_owned()))? ^= 1;
     let altered = write(work, "altered.transaction", &bytes)?;
     let answer = network.cli(&submitter(), &["submit", "--file", text(&altered)])?;
-    hold(matches!(answer.code, Some(3 | 4)) && answer.output().to_lowercase().contains("signature"), || {
+    hold(answer.code == Some(code::REFUSED) && answer.output().to_lowercase().contains("signature"), || {
         format!("an altered signature is refused as such: code {:?}, {}", answer.code, answer.output())
     })?;
     say(&format!("refused, as it must be: {}", one_line(&answer)));
