@@ -4,9 +4,9 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::{self, json_of};
 use clap::{Args, ValueEnum};
+use countersign_client::v1::Document;
 use countersign_client::{At, ClientError, Consistency, ProvenDocument};
 use countersign_proof::StateAnswer;
-use countersign_proto::v1::Document;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

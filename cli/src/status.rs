@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output;
 use clap::Args;
-use countersign_proto::v1::{Cursor, Status};
+use countersign_client::v1::{Cursor, Status};
 use serde_json::{Value, json};
 
 #[derive(Debug, Args)]

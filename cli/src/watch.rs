@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::read::document_json;
 use clap::Args;
-use countersign_proto::v1::{Event, event::What};
+use countersign_client::v1::{Event, event::What};
 use serde_json::{Value, json};
 
 #[derive(Debug, Args)]

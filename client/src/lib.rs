@@ -25,6 +25,7 @@ mod transaction;
 pub use answer::{Answer, Outcome, Rejection};
 pub use bulk::{BulkOptions, BulkResult, BulkRow};
 pub use client::{Client, Config};
+pub use countersign_proto::v1;
 pub use countersign_proto::v1::{Consistency, Level};
 pub use error::ClientError;
 pub use read::{At, ProvenDocument, ProvenReceipt, ReceiptOf};

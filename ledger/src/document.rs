@@ -1,7 +1,7 @@
 //! Change a document's value and judge preconditions over it.
 
 use crate::rejection::{Code, Rejection};
-use countersign_proof::{operation::Change, INTEGER_MAX};
+use countersign_proof::{INTEGER_MAX, operation::Change};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
@@ -36,9 +36,9 @@ fn object(value: Value) -> Result<Value, Rejection> {
 
 fn reserved_member(value: &Value) -> Option<&str> {
     match value {
-        Value::Object(members) => members.iter().find_map(|(name, value)| {
-            if name.starts_with('$') { Some(&name[..]) } else { reserved_member(value) }
-        }),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, value)| if name.starts_with('$') { Some(&name[..]) } else { reserved_member(value) }),
         Value::Array(items) => items.iter().find_map(reserved_member),
         _ => None,
     }
@@ -136,12 +136,21 @@ mod tests {
         let patched = change(Some(&document), &Change::Patch(vec![]), &patch);
         assert_eq!(patched, Ok(Some(json!({"n": 1, "deep": {"b": 2, "c": 3}}))));
         let increment = |pointer: &str, by| Change::Increment(Increment { pointer: pointer.into(), by });
-        assert_eq!(change(Some(&document), &increment("/n", -3), &Value::Null).expect("adds").expect("a value")["n"], -2);
-        assert_eq!(code(change(Some(&document), &increment("/n", INTEGER_MAX as i64), &Value::Null)), Code::InvalidValue);
+        assert_eq!(
+            change(Some(&document), &increment("/n", -3), &Value::Null).expect("adds").expect("a value")["n"],
+            -2
+        );
+        assert_eq!(
+            code(change(Some(&document), &increment("/n", INTEGER_MAX as i64), &Value::Null)),
+            Code::InvalidValue
+        );
         assert_eq!(code(change(Some(&document), &increment("/n", i64::MAX), &Value::Null)), Code::InvalidValue);
         assert_eq!(code(change(Some(&document), &increment("/list", 1), &Value::Null)), Code::InvalidValue);
         let append = |pointer: &str| Change::Append(Append { pointer: pointer.into(), value: vec![] });
-        assert_eq!(change(Some(&document), &append("/list"), &json!(2)).expect("adds").expect("a value")["list"], json!([1, 2]));
+        assert_eq!(
+            change(Some(&document), &append("/list"), &json!(2)).expect("adds").expect("a value")["list"],
+            json!([1, 2])
+        );
         assert_eq!(code(change(Some(&document), &append("/n"), &json!(2))), Code::InvalidValue);
         assert_eq!(code(change(Some(&document), &append("/list"), &json!({"$x": 2}))), Code::ReservedName);
         assert_eq!(change(Some(&document), &Change::Delete(Unit {}), &Value::Null), Ok(None));

@@ -1,15 +1,15 @@
 //! Execute a block: transactions in, versions, leaves and a seal out.
 
-use crate::governance::{govern, Halt, Rules, RULES_IMPLEMENTED};
+use crate::governance::{Halt, RULES_IMPLEMENTED, Rules, govern};
 use crate::memo::Memo;
 use crate::rejection::{Code, Rejection};
 use crate::schema::Schema;
 use crate::state::{IdUse, StateReader, Version};
 use crate::store::kv::KvError;
-use crate::{document, LedgerError};
+use crate::{LedgerError, document};
 use countersign_proof::{
-    canonical, organisation_of, plain_hash, precondition::Condition, salt, value_hash, Access, Collection, Hash, Leaf,
-    Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction, TransactionLeaf, VersionRecord,
+    Access, Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
+    TransactionLeaf, VersionRecord, canonical, organisation_of, plain_hash, precondition::Condition, salt, value_hash,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -192,7 +192,8 @@ impl Executor {
             Err(Halt::Rejected(rejection)) => Err(rejection),
             Err(Halt::Failed(error)) => return Err(error.into()),
         };
-        let records: Option<Vec<Hash>> = verdict.as_ref().ok().map(|(staged, _)| staged.iter().map(|v| v.hash).collect());
+        let records: Option<Vec<Hash>> =
+            verdict.as_ref().ok().map(|(staged, _)| staged.iter().map(|v| v.hash).collect());
         let bytes = Leaf::Transaction(TransactionLeaf {
             body: transaction.body_hash,
             by: transaction.by().to_owned(),
@@ -273,7 +274,9 @@ impl Scope<'_> {
                 return Err(Rejection::new(Code::Unauthorized, format!("{organisation} is no member")).into());
             }
             if !self.account_keys(&signer.account)?.contains(key) {
-                return Err(Rejection::new(Code::Unauthorized, format!("{key} is not a key of {}", signer.account)).into());
+                return Err(
+                    Rejection::new(Code::Unauthorized, format!("{key} is not a key of {}", signer.account)).into()
+                );
             }
         }
         Ok(())
@@ -357,14 +360,19 @@ impl Scope<'_> {
     /// Puts a key on the ledger that never stood on it before.
     pub(crate) fn enrol(&mut self, key: PublicKey) -> Result<(), Halt> {
         let used = self.block.keys.contains(&key) || self.state.key_used(&key)? || !self.enrolled.insert(key);
-        if used { Err(Rejection::new(Code::KeyInUse, format!("{key} has been used on this ledger")).into()) } else { Ok(()) }
+        if used {
+            Err(Rejection::new(Code::KeyInUse, format!("{key} has been used on this ledger")).into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Stages the next version of a document.
     pub(crate) fn write(&mut self, collection: &str, id: &str, value: Option<Value>) -> Result<(), Halt> {
         let before = self.newest(collection, id)?;
         let nonce = &self.transaction.body.nonce;
-        let version = next_version(before.as_deref(), collection, id, self.block.height, self.transaction.id, nonce, value);
+        let version =
+            next_version(before.as_deref(), collection, id, self.block.height, self.transaction.id, nonce, value);
         self.staged.push(Arc::new(version));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Append leaf hashes to the Merkle log, keeping only its right edge.
 
-use countersign_proof::{node_hash, plain_hash, Hash};
+use countersign_proof::{Hash, node_hash, plain_hash};
 
 /// The right edge of a log: one complete subtree for each bit of its size.
 #[derive(Debug, Clone, PartialEq, Eq)]

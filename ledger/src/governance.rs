@@ -1,15 +1,16 @@
 //! Turn operations on governance into versions of system documents.
 
-use crate::execute::{Scope, RULES_LEDGER, RULES_RAFT};
+use crate::execute::{RULES_LEDGER, RULES_RAFT, Scope};
 use crate::rejection::{Code, Rejection};
 use crate::schema::Schema;
 use crate::store::kv::KvError;
 use countersign_proof::{
+    Collection, Limits, PublicKey, RemoveNode, SetAccount, SetNode,
     limits::{ACCOUNT_KEYS_MAX, ADDRESS_BYTES_MAX},
     operation::Change,
-    organisation_of, Collection, Limits, PublicKey, RemoveNode, SetAccount, SetNode,
+    organisation_of,
 };
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// The newest rules this build implements.
 pub(crate) const RULES_IMPLEMENTED: u64 = 1;
@@ -161,4 +162,3 @@ fn need_quorum(scope: &Scope<'_>) -> Result<(), Rejection> {
     }
     Ok(())
 }
-

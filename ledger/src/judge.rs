@@ -52,9 +52,8 @@ pub fn judge(
     if total as u64 > limits.proposal_bytes {
         return Err(Skip::Limit(format!("{total} bytes of transactions, at most {}", limits.proposal_bytes)));
     }
-    let header = proposal
-        .checked_header(origin, |node| membership.node(node).map(|keys| keys.proposal))
-        .map_err(malformed)?;
+    let header =
+        proposal.checked_header(origin, |node| membership.node(node).map(|keys| keys.proposal)).map_err(malformed)?;
     check_chain(&header, term, chain)?;
     let Proposal { header: header_bytes, signature, transactions } = proposal;
     let transactions = transactions

@@ -25,7 +25,7 @@ mod verify;
 pub use error::LedgerError;
 pub use execute::{Block, Chain, Executed, Executor, Fate};
 pub use frontier::Frontier;
-pub use judge::{judge, Judged, Skip};
+pub use judge::{Judged, Skip, judge};
 pub use rejection::{Code, Rejection};
 pub use schema::Violation;
 pub use state::{IdUse, StateReader, Version};

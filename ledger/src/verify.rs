@@ -1,7 +1,7 @@
 //! Check the signatures of transactions under ZIP-215, singly or in batches with equal verdicts.
 
 use countersign_proof::Transaction;
-use ed25519_zebra::{batch, Signature, VerificationKeyBytes};
+use ed25519_zebra::{Signature, VerificationKeyBytes, batch};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 

@@ -4,12 +4,12 @@ mod common;
 
 use common::*;
 use countersign_ledger::store::kv::Kv;
-use countersign_ledger::store::{open_database, Ledger, MemoryKv, Position};
+use countersign_ledger::store::{Ledger, MemoryKv, Position, open_database};
 use countersign_ledger::{Fate, Skip};
 use countersign_proof::operation::Change;
 use countersign_proof::precondition::Condition;
 use countersign_proof::*;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 #[test]
@@ -113,7 +113,10 @@ fn governance_needs_its_approvals() {
         "schema": {"type": "object"},
     }));
     let define = |name: &str| {
-        vec![governance(Change::DefineCollection(DefineCollection { name: name.into(), definition: definition.clone() }))]
+        vec![governance(Change::DefineCollection(DefineCollection {
+            name: name.into(),
+            definition: definition.clone(),
+        }))]
     };
     assert_eq!(bench.run(&[ACME, BOLT], define("loads")).as_deref(), Some("UNAUTHORIZED"));
     assert_eq!(bench.run(&[ACME, "bolt.example/dispatch", BOLT], define("loads")).as_deref(), Some("UNAUTHORIZED"));
@@ -125,8 +128,14 @@ fn governance_needs_its_approvals() {
         vec![governance(Change::SetAccount(SetAccount { account: account.into(), keys }))]
     };
     assert_eq!(bench.run(&[BOLT], account("cargo.example/ops", &new_key)).as_deref(), Some("UNAUTHORIZED"));
-    assert_eq!(bench.run(&[CARGO], account("cargo.example/ops", &pair("acme.example/ops"))).as_deref(), Some("KEY_IN_USE"));
-    assert_eq!(bench.run(&[CARGO], account("cargo.example/ops", &pair("dock.example/1/tls"))).as_deref(), Some("KEY_IN_USE"));
+    assert_eq!(
+        bench.run(&[CARGO], account("cargo.example/ops", &pair("acme.example/ops"))).as_deref(),
+        Some("KEY_IN_USE")
+    );
+    assert_eq!(
+        bench.run(&[CARGO], account("cargo.example/ops", &pair("dock.example/1/tls"))).as_deref(),
+        Some("KEY_IN_USE")
+    );
     assert_eq!(bench.run(&[CARGO], account("cargo.example/ops", &new_key)), None);
     assert_eq!(bench.run(&[CARGO], account("cargo.example/two", &new_key)).as_deref(), Some("KEY_IN_USE"));
     let node = |tls: &KeyPair| {
@@ -184,7 +193,9 @@ fn memory_and_rocksdb_make_the_same_bytes_and_a_reopened_ledger_goes_on() {
             let mut bench = Bench::over(open());
             for block in 0..4u64 {
                 let ids: Vec<u64> = (0..5).map(|i| round * 100 + block * 10 + i).collect();
-                let transactions = ids.iter().map(|id| bench.transaction(&["acme.example/ops"], vec![pallets(&format!("S-{id}"), *id)]));
+                let transactions = ids
+                    .iter()
+                    .map(|id| bench.transaction(&["acme.example/ops"], vec![pallets(&format!("S-{id}"), *id)]));
                 let transactions = transactions.collect();
                 made.push(bench.append(transactions).seal);
             }

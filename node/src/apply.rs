@@ -1,13 +1,13 @@
 //! Apply: judge, verify and execute what was committed, and write the block.
 
+use crate::NodeError;
 use crate::catch_up::CatchUp;
 use crate::cursors::Applied;
 use crate::verifier::Verifier;
-use crate::NodeError;
 use bytes::Bytes;
 use countersign_consensus::{Committed, Entry};
 use countersign_ledger::store::{Appended, Ledger, Position};
-use countersign_ledger::{judge, Judged, Skip};
+use countersign_ledger::{Judged, Skip, judge};
 use countersign_proof::{Checkpoint, Hash, Transaction};
 use tokio::sync::{mpsc, watch};
 
@@ -47,7 +47,9 @@ impl Apply {
         while let Some(Committed { position, entry }) = self.committed.recv().await {
             let position = Position { term: position.term, index: position.index };
             // After a catch-up that went further than asked, entries come that are in the ledger already.
-            if self.ledger.position().is_some_and(|at| position.index <= at.index) && !matches!(entry, Entry::CatchUp { .. }) {
+            if self.ledger.position().is_some_and(|at| position.index <= at.index)
+                && !matches!(entry, Entry::CatchUp { .. })
+            {
                 continue;
             }
             // openraft does not wait for our own flush; consensus does, and this is where it matters.
@@ -142,7 +144,9 @@ impl Apply {
                 }
                 self.take(block).await?;
             }
-            if self.ledger.chain().height == before && self.catch_up.reached(self.ledger.chain(), &self.ledger.log_root()) {
+            if self.ledger.chain().height == before
+                && self.catch_up.reached(self.ledger.chain(), &self.ledger.log_root())
+            {
                 return self.caught_up(to);
             }
         }
@@ -157,7 +161,10 @@ impl Apply {
                 let appended = self.append(position, judged).await?;
                 let seal = countersign_proof::Leaf::Seal(appended.seal).to_bytes();
                 if seal != block.seal {
-                    return Err(NodeError::Halted(format!("block {} re-executes to another seal", appended.block.height)));
+                    return Err(NodeError::Halted(format!(
+                        "block {} re-executes to another seal",
+                        appended.block.height
+                    )));
                 }
                 Ok(())
             }
@@ -192,8 +199,8 @@ async fn verify_all(verifier: &Verifier, transactions: Vec<Transaction>) -> Resu
     waiting.clear();
     for (at, result) in sorted.into_iter().enumerate() {
         match result {
-            Ok(verified) => waiting.push(verified.into_inner()),
-            Err(_) => return Err(at),
+            Some(verified) => waiting.push(verified.into_inner()),
+            None => return Err(at),
         }
     }
     Ok(waiting)

@@ -1,12 +1,12 @@
 //! Fetch blocks from members for a node that is behind the purged log.
 
-use crate::frames::{decode, encode, BlockFrame, BlocksAsked, BlocksFound, SERVICE_BLOCKS};
+use crate::NodeError;
+use crate::frames::{BlockFrame, BlocksAsked, BlocksFound, SERVICE_BLOCKS, decode, encode};
 use crate::limits::CATCH_UP_BYTES_MAX;
 use crate::members::Members;
-use crate::NodeError;
 use bytes::Bytes;
-use countersign_ledger::store::Reader;
 use countersign_ledger::Chain;
+use countersign_ledger::store::Reader;
 use countersign_p2p::{Lane, Transport};
 use countersign_proof::{CertifiedCheckpoint, Hash};
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! Certify: gather cosignatures until a quorum of organisations signed one checkpoint of our log.
 
+use crate::NodeError;
 use crate::cursors::{Applied, Certified};
-use crate::frames::{decode, encode, CosignatureFrame, CosignaturesAsked, CosignaturesFound};
+use crate::frames::{CosignatureFrame, CosignaturesAsked, CosignaturesFound, decode, encode};
 use crate::frames::{SERVICE_COSIGNATURE, SERVICE_COSIGNATURES};
 use crate::limits::{COSIGNATURES_AHEAD_MAX, COSIGNATURES_PULLED_MAX};
 use crate::members::Members;
-use crate::NodeError;
 use bytes::Bytes;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Lane, Transport};
-use countersign_proof::{organisation_of, Checkpoint, Hash, Leaf, Note, NoteSignature, VerifierKey};
+use countersign_proof::{Checkpoint, Hash, Leaf, Note, NoteSignature, VerifierKey, organisation_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +134,8 @@ impl Certify {
         let applied = self.applied.borrow_and_update().chain.size;
         let members = self.members.borrow().clone();
         let certified = self.certified.borrow().size;
-        let Some((size, note)) = self.tally.certificate(&self.reader, certified, applied, &self.origin, &members)? else {
+        let Some((size, note)) = self.tally.certificate(&self.reader, certified, applied, &self.origin, &members)?
+        else {
             return Ok(());
         };
         // Durable before anyone is told. A crash before it loses nothing: the cosignatures can be pulled again.

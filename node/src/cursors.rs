@@ -1,7 +1,7 @@
 //! Publish how far each station has come.
 
-use countersign_ledger::store::Position;
 use countersign_ledger::Chain;
+use countersign_ledger::store::Position;
 use countersign_proof::Hash;
 
 /// What apply has done. Published after the block is written.

@@ -1,8 +1,8 @@
 //! Say why a node does not start or has stopped.
 
 use countersign_consensus::ConsensusError;
-use countersign_ledger::store::kv::KvError;
 use countersign_ledger::LedgerError;
+use countersign_ledger::store::kv::KvError;
 use countersign_p2p::P2pError;
 use std::io;
 use thiserror::Error;
@@ -28,7 +28,9 @@ pub enum NodeError {
     #[error("sign lock: {0}")]
     SignLock(String),
     /// The Raft log is gone though this node has voted.
-    #[error("the raft log of id {0} is gone: rejoin under a new id (countersign node admit --rejoin), never start empty")]
+    #[error(
+        "the raft log of id {0} is gone: rejoin under a new id (countersign node admit --rejoin), never start empty"
+    )]
     LostLog(u64),
     /// The ledger.
     #[error(transparent)]

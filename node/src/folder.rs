@@ -1,8 +1,8 @@
 //! Read a node's folder: its configuration, its keys, its genesis.
 
+use crate::NodeError;
 use crate::files::FolderFiles;
 use crate::sign_lock::SignLock;
-use crate::NodeError;
 use countersign_client::key_file;
 use countersign_proof::{Genesis, Hash, KeyPair};
 use serde::Deserialize;

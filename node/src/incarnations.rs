@@ -1,7 +1,7 @@
 //! Remember under which Raft ids this node has begun, so that a lost log never votes again under one of them.
 
-use crate::files::Files;
 use crate::NodeError;
+use crate::files::Files;
 use countersign_proof::{canonical, parse_canonical};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

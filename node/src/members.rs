@@ -1,11 +1,11 @@
 //! Follow the ledger's nodes: who they are, where they are, under which Raft id.
 
-use crate::cursors::Applied;
 use crate::NodeError;
+use crate::cursors::Applied;
 use countersign_consensus::{Consensus, ConsensusError};
 use countersign_ledger::store::Reader;
 use countersign_p2p::{Directory, Peer};
-use countersign_proof::{canonical, Membership, PublicKey};
+use countersign_proof::{Membership, PublicKey, canonical};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Queue verified transactions: batches for the order station on the leader, for the leader elsewhere.
 
-use crate::frames::{encode, Transactions, SERVICE_FORWARD};
+use crate::frames::{SERVICE_FORWARD, Transactions, encode};
 use crate::limits::*;
 use crate::members::Members;
 use crate::verifier::Verified;
@@ -10,7 +10,7 @@ use countersign_proof::{Hash, Transaction};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch, Semaphore};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 const FORWARD_DEADLINE: Duration = Duration::from_secs(2);
 /// Batches on their way to the leader.

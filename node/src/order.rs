@@ -67,7 +67,9 @@ impl Order {
             self.lead = None;
             return;
         }
-        if applied.skipped_term == leadership.term && self.lead.as_ref().is_some_and(|lead| lead.term == leadership.term) {
+        if applied.skipped_term == leadership.term
+            && self.lead.as_ref().is_some_and(|lead| lead.term == leadership.term)
+        {
             tracing::warn!(term = leadership.term, "a proposal of this term was skipped: giving up the term");
             self.give_up();
             return;
@@ -88,7 +90,9 @@ impl Order {
 
     fn may_propose(&self) -> bool {
         let applied = self.applied.borrow().chain.height;
-        self.lead.as_ref().is_some_and(|lead| lead.height < applied + PROPOSALS_AHEAD_MAX && lead.alone_until <= applied)
+        self.lead
+            .as_ref()
+            .is_some_and(|lead| lead.height < applied + PROPOSALS_AHEAD_MAX && lead.alone_until <= applied)
     }
 
     fn propose(&mut self, batch: Vec<Transaction>) {

@@ -1,7 +1,7 @@
 //! Purge: let the Raft log go up to what is certified and durable in the ledger.
 
-use crate::cursors::Certified;
 use crate::NodeError;
+use crate::cursors::Certified;
 use countersign_consensus::{Consensus, ConsensusError, Position};
 use countersign_ledger::store::Reader;
 use std::time::Duration;

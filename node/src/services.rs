@@ -11,7 +11,7 @@ use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Incoming, Reply, Services};
 use countersign_proof::{Limits, Transaction};
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch, Semaphore};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 const RAFT_WAITING_MAX: usize = 1_024;
 const FORWARDS_WAITING_MAX: usize = 64;
@@ -125,11 +125,12 @@ impl Answers {
         }
         let frame: Transactions = decode(body).ok_or("malformed")?;
         let bytes_max = self.limits.transaction_bytes as usize;
-        let parsed = frame.transactions.into_iter().map(|b| Transaction::parse(b, self.reader.genesis_ref(), bytes_max));
+        let parsed =
+            frame.transactions.into_iter().map(|b| Transaction::parse(b, self.reader.genesis_ref(), bytes_max));
         let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let Some(sorted) = self.verifier.verify(parsed).await else { return Ok(None) };
         for verified in sorted {
-            let Ok(verified) = verified else { return Err("a false signature".into()) };
+            let Some(verified) = verified else { return Err("a false signature".into()) };
             if self.mempool.try_send(verified).is_err() {
                 return Ok(None);
             }

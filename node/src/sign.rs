@@ -1,11 +1,11 @@
 //! Sign: countersign the seals this node computed, each size once, after the sign lock has it.
 
+use crate::NodeError;
 use crate::apply::Sealed;
 use crate::clock::Clock;
 use crate::cursors::Signed;
 use crate::folder::VoterSecrets;
 use crate::sign_lock::SignLock;
-use crate::NodeError;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -90,7 +90,7 @@ impl Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_proof::{plain_hash, Checkpoint};
+    use countersign_proof::{Checkpoint, plain_hash};
 
     #[test]
     fn the_most_aligned_height_is_signed_first_and_those_above_it_stay() {

@@ -1,8 +1,8 @@
 //! Remember durably what the cosign key has signed, before it signs.
 
-use crate::files::Files;
 use crate::NodeError;
-use countersign_proof::{canonical, parse_canonical, plain_hash, Checkpoint, Hash, PublicKey};
+use crate::files::Files;
+use countersign_proof::{Checkpoint, Hash, PublicKey, canonical, parse_canonical, plain_hash};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

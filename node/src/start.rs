@@ -1,14 +1,14 @@
 //! Start a node on given seams: databases, files, clock, sockets, threads.
 
 use crate::api::Api;
-use crate::apply::{starting_point, Apply};
+use crate::apply::{Apply, starting_point};
 use crate::catch_up::CatchUp;
 use crate::certify::{Certify, Tally};
 use crate::clock::Clock;
 use crate::cursors::{Certified, Signed};
 use crate::files::Files;
 use crate::folder::NodeSecrets;
-use crate::frames::{decode, RaftIdFound, SERVICE_RAFT_ID};
+use crate::frames::{RaftIdFound, SERVICE_RAFT_ID, decode};
 use crate::limits::*;
 use crate::members::{self, Members};
 use crate::mempool::{Mempool, MempoolSize};
@@ -21,18 +21,18 @@ use crate::sign_lock::SignLock;
 use crate::submit::{Desk, Submit};
 use crate::verifier::Verifier;
 use crate::wire::MemberWire;
-use crate::{incarnations, NodeError};
+use crate::{NodeError, incarnations};
 use bytes::Bytes;
 use countersign_consensus::{Consensus, Position, Settings};
-use countersign_ledger::store::kv::Kv;
 use countersign_ledger::store::Ledger;
+use countersign_ledger::store::kv::Kv;
 use countersign_p2p::{Lane, Services, Sockets, Transport};
 use countersign_proof::Genesis;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch, Semaphore};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 const ADMISSION_AGAIN: Duration = Duration::from_millis(500);
@@ -90,7 +90,8 @@ pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> 
         genesis: identity.genesis.hash().0,
         tls_seed: identity.secrets.tls.seed(),
     };
-    let transport = countersign_p2p::start(own, directory_seen, seams.sockets.clone(), &identity.listen, services).await?;
+    let transport =
+        countersign_p2p::start(own, directory_seen, seams.sockets.clone(), &identity.listen, services).await?;
     let raft_id = raft_id(&identity.node, &members_seen, &transport).await;
     incarnations::begin(&*seams.files, raft_id, Consensus::is_pristine(seams.raft.clone())?)?;
     let wire = Arc::new(MemberWire { transport: transport.clone(), members: members_seen.clone() });
@@ -256,15 +257,33 @@ impl Parts {
         let following = members::run(reader.clone(), applied_seen.clone(), members, directory, self.consensus.clone());
         stations.spawn_on(following, on);
         stations.spawn_on(submit.run(), on);
-        stations.spawn_on(async { mempool.run().await; Ok(()) }, on);
+        stations.spawn_on(
+            async {
+                mempool.run().await;
+                Ok(())
+            },
+            on,
+        );
         if let Some(order) = order {
-            stations.spawn_on(async { order.run().await; Ok(()) }, on);
+            stations.spawn_on(
+                async {
+                    order.run().await;
+                    Ok(())
+                },
+                on,
+            );
         }
         stations.spawn_on(apply.run(), on);
         stations.spawn_on(sign.run(), on);
         stations.spawn_on(certify.run(), on);
         let publishing = publish::run(certified_seen.clone(), published);
-        stations.spawn_on(async { publishing.await; Ok(()) }, on);
+        stations.spawn_on(
+            async {
+                publishing.await;
+                Ok(())
+            },
+            on,
+        );
         stations.spawn_on(purge.run(), on);
 
         let api = Api {

@@ -1,18 +1,18 @@
 //! Submit: own a caller's transaction until it has its answer.
 
+use crate::NodeError;
 use crate::cursors::{Applied, Certified};
 use crate::limits::{FORWARD_AGAIN, OWNED_MAX};
 use crate::members::Members;
 use crate::verifier::Verified;
-use crate::NodeError;
 use countersign_consensus::Leadership;
-use countersign_ledger::store::{Reader, RejectionDetail};
 use countersign_ledger::Violation;
+use countersign_ledger::store::{Reader, RejectionDetail};
 use countersign_proof::{Hash, Leaf, Outcome, TransactionLeaf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch, OwnedSemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 const TICK: Duration = Duration::from_millis(20);
@@ -44,22 +44,7 @@ pub(crate) struct Submission {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It has its leaf.
-    Recorded {
-        /// The leaf.
-        leaf: TransactionLeaf,
-        /// Where it stands.
-        leaf_index: u64,
-        /// The level reached.
-        level: Level,
-        /// Organisations missing for the level asked for.
-        missing: Vec<String>,
-        /// Why it was rejected.
-        detail: String,
-        /// Which operation.
-        operation: Option<u32>,
-        /// Where a document breaks its schema.
-        violations: Vec<Violation>,
-    },
+    Recorded(Box<Recorded>),
     /// Another body has the id; the first one's leaf.
     NonceReused {
         /// Where the first one's leaf stands.
@@ -69,6 +54,25 @@ pub enum Answer {
     },
     /// The deadline passed first.
     Unknown,
+}
+
+/// A transaction that has its leaf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The leaf.
+    pub leaf: TransactionLeaf,
+    /// Where it stands.
+    pub leaf_index: u64,
+    /// The level reached.
+    pub level: Level,
+    /// Organisations missing for the level asked for.
+    pub missing: Vec<String>,
+    /// Why it was rejected.
+    pub detail: String,
+    /// Which operation.
+    pub operation: Option<u32>,
+    /// Where a document breaks its schema.
+    pub violations: Vec<Violation>,
 }
 
 struct Owned {
@@ -131,15 +135,8 @@ impl Submit {
         let number = self.desk.next;
         self.desk.next += 1;
         let id = transaction.transaction().id;
-        let owned = Owned {
-            transaction,
-            level,
-            deadline,
-            answer,
-            forwarded: Instant::now(),
-            recorded: None,
-            _permit: permit,
-        };
+        let owned =
+            Owned { transaction, level, deadline, answer, forwarded: Instant::now(), recorded: None, _permit: permit };
         self.desk.owned.insert(number, owned);
         self.desk.by_id.entry(id).or_default().insert(number);
         assert!(self.desk.owned.len() <= OWNED_MAX, "permits bound what is owned");
@@ -216,9 +213,8 @@ impl Submit {
             Level::Certified => index < certified.size,
             Level::All => index < certified.everyone.min(certified.size),
         };
-        let ready = |(index, number): &(u64, u64)| {
-            self.desk.owned.get(number).is_none_or(|owned| reached(*index, owned.level))
-        };
+        let ready =
+            |(index, number): &(u64, u64)| self.desk.owned.get(number).is_none_or(|owned| reached(*index, owned.level));
         let ready: Vec<(u64, u64)> = self.desk.recorded.iter().filter(|entry| ready(entry)).copied().collect();
         for (index, number) in ready {
             let level = self.desk.owned.get(&number).map_or(Level::Committed, |owned| owned.level);
@@ -227,7 +223,13 @@ impl Submit {
         Ok(())
     }
 
-    fn answer_recorded(&mut self, index: u64, number: u64, level: Level, missing: Vec<String>) -> Result<(), NodeError> {
+    fn answer_recorded(
+        &mut self,
+        index: u64,
+        number: u64,
+        level: Level,
+        missing: Vec<String>,
+    ) -> Result<(), NodeError> {
         let recorded = self.desk.owned.get(&number).and_then(|owned| owned.recorded.clone());
         let Some((leaf_index, leaf)) = recorded else {
             self.desk.recorded.remove(&(index, number));
@@ -239,8 +241,8 @@ impl Submit {
         };
         let RejectionDetail { operation, detail, violations } =
             rejection.unwrap_or(RejectionDetail { operation: None, detail: String::new(), violations: Vec::new() });
-        let answer = Answer::Recorded { leaf, leaf_index, level, missing, detail, operation, violations };
-        self.desk.answer(number, answer);
+        let recorded = Recorded { leaf, leaf_index, level, missing, detail, operation, violations };
+        self.desk.answer(number, Answer::Recorded(Box::new(recorded)));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use countersign_ledger::verify_batch;
 use countersign_proof::Transaction;
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
@@ -29,7 +29,7 @@ impl Verified {
 
 struct Job {
     transactions: Vec<Transaction>,
-    done: oneshot::Sender<Vec<Result<Verified, Transaction>>>,
+    done: oneshot::Sender<Vec<Option<Verified>>>,
 }
 
 /// Threads that verify, or none: then the caller's own does.
@@ -54,9 +54,9 @@ impl Verifier {
         Ok(Verifier { jobs: Some(jobs) })
     }
 
-    /// Sorts the transactions, in their order, into those whose signatures hold and the others. `None` when too many
-    /// jobs wait.
-    pub async fn verify(&self, transactions: Vec<Transaction>) -> Option<Vec<Result<Verified, Transaction>>> {
+    /// The transactions in their order, those with a false signature taken out and `None` in their place. `None` for all
+    /// when too many jobs wait.
+    pub async fn verify(&self, transactions: Vec<Transaction>) -> Option<Vec<Option<Verified>>> {
         let (done, answer) = oneshot::channel();
         let job = Job { transactions, done };
         match &self.jobs {
@@ -94,10 +94,7 @@ fn finish(jobs: Vec<Job>) {
     let all: Vec<&Transaction> = jobs.iter().flat_map(|job| &job.transactions).collect();
     let mut verdicts = all.chunks(BATCH_MAX).flat_map(verify_batch).collect::<Vec<_>>().into_iter();
     for job in jobs {
-        let sort = |transaction| match verdicts.next() {
-            Some(true) => Ok(Verified(transaction)),
-            _ => Err(transaction),
-        };
+        let sort = |transaction| (verdicts.next() == Some(true)).then_some(Verified(transaction));
         // A caller that is gone needs no answer.
         drop(job.done.send(job.transactions.into_iter().map(sort).collect()));
     }

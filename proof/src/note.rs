@@ -114,7 +114,8 @@ impl Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n", self.text)?;
+        // The blank line that parts text and signatures.
+        writeln!(f, "{}", self.text)?;
         self.signatures.iter().try_for_each(|signature| f.write_str(&signature.to_line()))
     }
 }

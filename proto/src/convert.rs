@@ -1,7 +1,7 @@
 //! Convert between the API's messages and the ledger's types.
 
 use crate::v1;
-use countersign_proof::{canonical, Hash, VersionRecord};
+use countersign_proof::{Hash, VersionRecord, canonical};
 use serde_json::Value;
 
 /// A version of a document as the API shows it.

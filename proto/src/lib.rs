@@ -13,4 +13,4 @@ pub mod v1 {
 }
 
 pub use convert::document;
-pub use token::{Claims, Token, TokenError, TOKEN_SECONDS_MAX};
+pub use token::{Claims, TOKEN_SECONDS_MAX, Token, TokenError};

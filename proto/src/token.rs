@@ -1,6 +1,6 @@
 //! Make and check the bearer tokens of the API: JWTs that an account signs itself, EdDSA and nothing else.
 
-use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use countersign_proof::{KeyPair, PublicKey};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -85,7 +85,8 @@ impl Token {
         let (signed, signature) = token.rsplit_once('.').ok_or(malformed("not three parts"))?;
         let (header, claims) = signed.split_once('.').ok_or(malformed("not three parts"))?;
         let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("not base64url"));
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| malformed("the header needs alg, kid and typ"))?;
+        let header: Header =
+            serde_json::from_slice(&decode(header)?).map_err(|_| malformed("the header needs alg, kid and typ"))?;
         if header.alg != "EdDSA" || header.typ != "JWT" {
             return Err(malformed("alg must be EdDSA and typ JWT"));
         }
@@ -94,7 +95,8 @@ impl Token {
         if !key.verify_strict(signed.as_bytes(), &signature) {
             return Err(TokenError::Signature);
         }
-        let claims: Claims = serde_json::from_slice(&decode(claims)?).map_err(|_| malformed("the claims need aud, exp, iat and sub"))?;
+        let claims: Claims =
+            serde_json::from_slice(&decode(claims)?).map_err(|_| malformed("the claims need aud, exp, iat and sub"))?;
         claims.check(origin, now)?;
         Ok(Token { claims, key })
     }

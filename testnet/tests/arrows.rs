@@ -51,7 +51,8 @@ fn members() -> Vec<String> {
     members.iter().map(|member| member.as_str().expect("a folder").to_owned()).collect()
 }
 
-/// Everything a manifest depends on, for building, testing or on one platform alike, by the library's own name.
+/// Everything that a manifest ships with, on all platforms or on one, by the library's own name. What only its tests
+/// name is left out: a test may play the other side of a connection.
 fn dependencies(manifest: &Table) -> BTreeSet<String> {
     let targets = manifest.get("target").and_then(Value::as_table);
     let tables =
@@ -60,7 +61,7 @@ fn dependencies(manifest: &Table) -> BTreeSet<String> {
 }
 
 fn dependencies_of_table(table: &Table) -> Vec<String> {
-    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let kinds = ["dependencies", "build-dependencies"];
     let kinds = kinds.iter().filter_map(|kind| table.get(*kind)).filter_map(Value::as_table);
     kinds.flatten().map(|(name, detail)| own_name(name, detail)).collect()
 }

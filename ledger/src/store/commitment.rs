@@ -3,7 +3,7 @@
 use super::kv::{Batch, Kv, KvError};
 use super::rows::{STATE_NODES, STATE_STALE};
 use crate::{LedgerError, Version};
-use borsh::{to_vec, BorshDeserialize};
+use borsh::{BorshDeserialize, to_vec};
 use countersign_proof::Hash;
 use jmt::proof::SparseMerkleProof;
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader};
@@ -27,9 +27,8 @@ pub(crate) fn commit<'a>(
     // The value given is the preimage of the record hash, so that what the tree hashes is that hash.
     let values = newest.into_iter().map(|v| (KeyHash(v.record.state_key().0), Some(v.record.preimage())));
     let reader = NodeReader(kv);
-    let (root, update) = Sha256Jmt::new(&reader)
-        .put_value_set(values, height)
-        .map_err(|e| LedgerError::StateTree(e.to_string()))?;
+    let (root, update) =
+        Sha256Jmt::new(&reader).put_value_set(values, height).map_err(|e| LedgerError::StateTree(e.to_string()))?;
     for (key, node) in update.node_batch.nodes() {
         batch.put(STATE_NODES, node_key(key), to_vec(node).expect("memory"));
     }
@@ -113,7 +112,9 @@ impl MirrorNode {
     fn hash(&self) -> Hash {
         match self {
             MirrorNode::Null => countersign_proof::StateTree::EMPTY,
-            MirrorNode::Internal { left, right } => countersign_proof::StateTree::inner_node(&Hash(*left), &Hash(*right)),
+            MirrorNode::Internal { left, right } => {
+                countersign_proof::StateTree::inner_node(&Hash(*left), &Hash(*right))
+            }
             MirrorNode::Leaf(leaf) => countersign_proof::StateTree::leaf_node(&Hash(leaf.key), &Hash(leaf.record)),
         }
     }

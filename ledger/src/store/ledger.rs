@@ -2,15 +2,17 @@
 
 use super::commitment::commit;
 use super::kv::{Batch, Kv, KvError};
-use super::reader::{tree_node, Reader};
+use super::reader::{Reader, tree_node};
 use super::rows::*;
 use super::{Position, RocksKv};
-use crate::execute::{next_version, Fate};
+use crate::execute::{Fate, next_version};
 use crate::rejection::Rejection;
 use crate::schema::Schema;
 use crate::state::IdUse;
 use crate::{Block, Chain, Executor, Frontier, Judged, LedgerError, StateReader, Version};
-use countersign_proof::{canonical, leaf_hash, Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf};
+use countersign_proof::{
+    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, canonical, leaf_hash,
+};
 use prost::Message;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -263,7 +265,9 @@ fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
 /// The hash of the membership document that the block leaves in the state, when it wrote one.
 fn next_members(block: &Block) -> Option<Hash> {
     let written = block.versions.iter().rev().find(|(_, version)| version.record.collection == "$members");
-    written.and_then(|(_, version)| version.value.as_ref()).map(|value| countersign_proof::plain_hash(&canonical(value)))
+    written
+        .and_then(|(_, version)| version.value.as_ref())
+        .map(|value| countersign_proof::plain_hash(&canonical(value)))
 }
 
 fn put_indexes(block: &Block, batch: &mut Batch) {

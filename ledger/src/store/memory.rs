@@ -11,11 +11,14 @@ pub struct MemoryKv {
     inner: Mutex<Inner>,
 }
 
+/// A family and a key in it.
+type At = (Family, Vec<u8>);
+
 #[derive(Default)]
 struct Inner {
-    pairs: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
+    pairs: BTreeMap<At, Vec<u8>>,
     /// What `crash` puts back, newest last: the value each unsynced change replaced.
-    undo: Vec<((Family, Vec<u8>), Option<Vec<u8>>)>,
+    undo: Vec<(At, Option<Vec<u8>>)>,
     syncs: u64,
 }
 

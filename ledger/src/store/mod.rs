@@ -9,7 +9,7 @@ mod rocks;
 mod rows;
 
 pub use commitment::STATE_HEIGHTS_KEPT;
-pub use ledger::{open_database, Appended, Ledger};
+pub use ledger::{Appended, Ledger, open_database};
 pub use memory::MemoryKv;
 pub use reader::{Change, FoundTransaction, KeptCosignature, Reader, RejectionDetail, StoredBlock};
 pub use rocks::RocksKv;

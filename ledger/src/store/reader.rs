@@ -1,14 +1,14 @@
 //! Read a ledger: blocks, leaves, transactions, documents, history, certificates, proofs.
 
+use super::Position;
 use super::commitment::way;
 use super::kv::{Batch, Kv, KvError};
 use super::rows::*;
-use super::Position;
 use crate::state::{IdUse, Version};
 use crate::{Chain, LedgerError, Violation};
 use countersign_proof::{
-    inclusion_proof, log_root, state_key, Cosignature, Hash, Leaf, LogTree, Proposal, PublicKey, Receipt, SealLeaf,
-    StateProof, StateProofKind,
+    Cosignature, Hash, Leaf, LogTree, Proposal, PublicKey, Receipt, SealLeaf, StateProof, StateProofKind,
+    inclusion_proof, log_root, state_key,
 };
 use prost::Message;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::kv::{Family, KvError};
 use crate::execute::Chain;
 use crate::state::{IdUse, Version};
-use countersign_proof::{canonical, parse_canonical, Hash, VersionRecord};
+use countersign_proof::{Hash, VersionRecord, canonical, parse_canonical};
 use prost::Message;
 
 /// Height to [`BlockRow`].
@@ -39,8 +39,21 @@ pub(crate) const META: Family = "meta";
 
 /// Every family of the ledger database.
 pub(crate) const FAMILIES: [Family; 15] = [
-    BLOCKS, LEAVES, TREE, TRANSACTIONS, IDS, REJECTIONS, DOCUMENTS, HISTORY, CHANGES, KEYS, STATE_NODES, STATE_STALE,
-    CERTIFICATES, COSIGNATURES, META,
+    BLOCKS,
+    LEAVES,
+    TREE,
+    TRANSACTIONS,
+    IDS,
+    REJECTIONS,
+    DOCUMENTS,
+    HISTORY,
+    CHANGES,
+    KEYS,
+    STATE_NODES,
+    STATE_STALE,
+    CERTIFICATES,
+    COSIGNATURES,
+    META,
 ];
 
 pub(crate) const TIP: &[u8] = b"tip";

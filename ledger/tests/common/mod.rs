@@ -3,9 +3,9 @@
 #![allow(dead_code)] // Each test binary uses its own part.
 
 use countersign_ledger::store::{Appended, Ledger, MemoryKv, Position};
-use countersign_ledger::{judge, verify_batch, Skip};
+use countersign_ledger::{Skip, judge, verify_batch};
 use countersign_proof::*;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub const ACME: &str = "acme.example";

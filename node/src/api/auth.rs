@@ -1,7 +1,7 @@
 //! Check who calls: a token that an enrolled account of a member signed.
 
 use super::{Api, Refusal};
-use countersign_proof::{organisation_of, PublicKey};
+use countersign_proof::{PublicKey, organisation_of};
 use countersign_proto::Token;
 use tonic::metadata::MetadataMap;
 

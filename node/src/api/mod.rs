@@ -25,7 +25,7 @@ use countersign_proto::v1;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch, Semaphore};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 /// What every call may look at. Reads come from the store and the cursors, never from the pipeline.

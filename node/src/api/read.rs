@@ -1,15 +1,15 @@
 //! Answer reads: transactions, blocks, documents, history, receipts.
 
 use super::{Api, Refusal};
-use crate::frames::{decode, ReadIndexFound, SERVICE_READ_INDEX};
+use crate::frames::{ReadIndexFound, SERVICE_READ_INDEX, decode};
 use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, READ_DEADLINE};
 use bytes::Bytes;
 use countersign_consensus::ConsensusError;
-use countersign_ledger::store::StoredBlock;
 use countersign_ledger::Version;
+use countersign_ledger::store::StoredBlock;
 use countersign_p2p::Lane;
-use countersign_proof::{check_document_id, Hash, SealLeaf};
-use countersign_proto::v1::{self, get_document_request::At, get_receipt_request::Of, Consistency};
+use countersign_proof::{Hash, SealLeaf, check_document_id};
+use countersign_proto::v1::{self, Consistency, get_document_request::At, get_receipt_request::Of};
 use std::time::Duration;
 
 const RETRY: Duration = Duration::from_millis(200);
@@ -137,7 +137,8 @@ impl Api {
             return Err(Refusal::field("PROOF_UNAVAILABLE", "height", detail).fact("limit", kept));
         }
         let proof = self.reader.state_proof(&request.collection, &request.id, height)?;
-        let not_yet = || Refusal::new("NOT_CERTIFIED_YET", format!("height {height} is not certified yet")).retry(RETRY);
+        let not_yet =
+            || Refusal::new("NOT_CERTIFIED_YET", format!("height {height} is not certified yet")).retry(RETRY);
         Ok(proof.ok_or_else(not_yet)?.to_bytes())
     }
 

@@ -1,7 +1,7 @@
 //! Turn refusals into gRPC statuses with machine-readable details: the one table of codes.
 
-use countersign_ledger::store::kv::KvError;
 use countersign_ledger::LedgerError;
+use countersign_ledger::store::kv::KvError;
 use countersign_proof::ProofError;
 use std::collections::HashMap;
 use std::time::Duration;

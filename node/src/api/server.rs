@@ -1,8 +1,8 @@
 //! Run the gRPC server: TLS with the node's own key, health, reflection, limits.
 
 use super::Api;
-use crate::limits::{MESSAGE_BYTES_MAX, REQUESTS_PER_CONNECTION_MAX};
 use crate::NodeError;
+use crate::limits::{MESSAGE_BYTES_MAX, REQUESTS_PER_CONNECTION_MAX};
 use countersign_proof::KeyPair;
 use countersign_proto::v1;
 use countersign_proto::v1::ledger_server::LedgerServer;

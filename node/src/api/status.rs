@@ -9,7 +9,8 @@ impl Api {
     pub(crate) fn status(&self) -> Result<v1::Status, Refusal> {
         let members = self.members.borrow().clone();
         let applied = self.applied.borrow().clone();
-        let (signed, certified, published) = (*self.signed.borrow(), *self.certified.borrow(), *self.published.borrow());
+        let (signed, certified, published) =
+            (*self.signed.borrow(), *self.certified.borrow(), *self.published.borrow());
         let raft = self.consensus.status();
         let mempool = *self.mempool.borrow();
         let state_root = self.reader.seal(applied.chain.height)?.map(|seal| seal.state.0.to_vec()).unwrap_or_default();

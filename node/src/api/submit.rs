@@ -2,12 +2,12 @@
 
 use super::{Api, Refusal, Streamed};
 use crate::limits::{OWNED_BYTES_MAX, OWNED_MAX, STREAM_IN_FLIGHT_MAX, WAIT_DEFAULT, WAIT_MAX};
-use crate::submit::{Answer, Level, Submission};
+use crate::submit::{Answer, Level, Recorded, Submission};
 use countersign_proof::{Hash, Outcome, Transaction};
 use countersign_proto::v1;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, Semaphore};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -44,7 +44,7 @@ impl Api {
         let id = transaction.id;
         let sorted = self.verifier.verify(vec![transaction]).await;
         let sorted = sorted.ok_or_else(|| overloaded("signatures to verify", OWNED_MAX))?;
-        let Some(Ok(transaction)) = sorted.into_iter().next() else {
+        let Some(Some(transaction)) = sorted.into_iter().next() else {
             return Err(Refusal::field("FALSE_SIGNATURE", "signatures", "a signature of the transaction is false"));
         };
         let (answer, answered) = oneshot::channel();
@@ -93,7 +93,8 @@ fn respond(sequence: u64, id: Hash, answer: Answer) -> Result<v1::SubmitResponse
                 .fact("leaf_index", leaf_index)
                 .fact("height", height))
         }
-        Answer::Recorded { leaf, leaf_index, level, missing, detail, operation, violations } => {
+        Answer::Recorded(recorded) => {
+            let Recorded { leaf, leaf_index, level, missing, detail, operation, violations } = *recorded;
             let outcome = match leaf.outcome {
                 Outcome::Applied => v1::Outcome::Applied,
                 Outcome::Rejected => v1::Outcome::Rejected,

@@ -2,10 +2,10 @@
 
 use super::read::show;
 use super::{Api, Refusal, Streamed};
-use crate::limits::{SUBSCRIBER_STALL_MAX, SUBSCRIPTIONS_MAX, SUBSCRIPTION_EVENTS_WAITING_MAX};
+use crate::limits::{SUBSCRIBER_STALL_MAX, SUBSCRIPTION_EVENTS_WAITING_MAX, SUBSCRIPTIONS_MAX};
 use countersign_ledger::store::Change;
-use countersign_proto::v1::{self, event::What};
 use countersign_proto::Token;
+use countersign_proto::v1::{self, event::What};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
