@@ -37,6 +37,9 @@ pub struct InitNode {
     /// Where it listens for browsers and tools (HTTP); on the loopback only, and not at all if not given
     #[arg(long, value_name = "HOST:PORT")]
     http: Option<String>,
+    /// An observer: it verifies and serves reads, and has a TLS key alone
+    #[arg(long)]
+    observer: bool,
     /// Where to write the public description; it is printed in any case
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -79,13 +82,18 @@ pub fn run(command: &InitNode) -> Result<(), Failure> {
     }
     let keys = folder.join("keys");
     DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(|e| Failure::file(&keys, "made", &e))?;
+    let tls = new_key(&keys, "tls")?;
+    let configuration = NodeFile { node: &command.node, listen, api: &command.api, http: command.http.as_deref() };
+    let text = toml::to_string(&configuration).expect("plain text members");
+    if command.observer {
+        std::fs::write(&node_file, text).map_err(|e| Failure::file(&node_file, "written", &e))?;
+        return output::line(format!("{}\ttls\t{tls}", command.node));
+    }
     let cosign = new_key(&keys, "cosign")?;
     // The lock before anything shows the cosign key's public half (DESIGN.md, section 6). A crash here leaves a
     // folder without node.toml, which nobody has seen: it is deleted and made again.
     init_sign_lock(folder)?;
-    let (log, proposal, tls) = (new_key(&keys, "log")?, new_key(&keys, "proposal")?, new_key(&keys, "tls")?);
-    let configuration = NodeFile { node: &command.node, listen, api: &command.api, http: command.http.as_deref() };
-    let text = toml::to_string(&configuration).expect("plain text members");
+    let (log, proposal) = (new_key(&keys, "log")?, new_key(&keys, "proposal")?);
     std::fs::write(&node_file, text).map_err(|e| Failure::file(&node_file, "written", &e))?;
     let organisation = organisation_of(&command.node).to_owned();
     let description = NodeDescription {

@@ -375,12 +375,33 @@ impl Node {
         self.api.reader.clone()
     }
 
-    /// Submits a transaction as the API does, without a network between.
-    pub async fn submit(
+    /// `<organisation>/<node>`.
+    pub fn name(&self) -> &str {
+        &self.api.node
+    }
+
+    /// Where its consensus stands.
+    pub fn consensus(&self) -> countersign_consensus::Status {
+        self.api.consensus.status()
+    }
+
+    /// What it has signed since it started.
+    pub fn signed(&self) -> Signed {
+        *self.api.signed.borrow()
+    }
+
+    /// How far subscribers may read.
+    pub fn published(&self) -> Certified {
+        *self.api.published.borrow()
+    }
+
+    /// Submits a transaction as the API does, without a network between. The answer may be awaited elsewhere.
+    pub fn submit(
         &self,
         request: countersign_proto::v1::SubmitRequest,
-    ) -> Result<countersign_proto::v1::SubmitResponse, tonic::Status> {
+    ) -> impl Future<Output = Result<countersign_proto::v1::SubmitResponse, tonic::Status>> + Send + use<> {
         use countersign_proto::v1::ledger_server::Ledger as _;
-        Ok(self.api.submit(tonic::Request::new(request)).await?.into_inner())
+        let api = self.api.clone();
+        async move { Ok(api.submit(tonic::Request::new(request)).await?.into_inner()) }
     }
 }

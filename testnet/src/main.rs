@@ -108,10 +108,12 @@ fn up(folder: PathBuf, organisations: Option<usize>) -> Result<(), TestnetError>
         network
     } else {
         let organisations = organisations.unwrap_or(Options::default().organisations);
-        Network::start_detached(Options { organisations, folder: Some(folder), binary: None })?
+        let network = Network::start_detached(Options { organisations, folder: Some(folder), binary: None })?;
+        network.define_collection("flights", &demo::flight_schema())?;
+        network
     };
     print_status(&mut network)?;
-    print_variables(&network);
+    write_variables(&network)?;
     network.detach();
     Ok(())
 }
@@ -144,17 +146,28 @@ fn print_status(network: &mut Network) -> Result<(), TestnetError> {
     Ok(())
 }
 
-/// What a person types next to use the network.
-fn print_variables(network: &Network) {
+/// Writes the file to source before using the network.
+fn write_variables(network: &Network) -> Result<(), TestnetError> {
     let first = &network.nodes()[0];
     let account = operations_account(&first.organisation);
     let layout = network.layout();
-    println!("\nto speak as {account} (govern as {}):", governance_account(&first.organisation));
-    println!("  export COUNTERSIGN_NODE={}", first.api_url());
-    println!("  export COUNTERSIGN_GENESIS={}", layout.genesis().display());
-    println!("  export COUNTERSIGN_ACCOUNT={account}");
-    println!("  export COUNTERSIGN_KEY={}", layout.account_key(&account).display());
-    println!("  {} status", network.binary().display());
+    let binary = network.binary().parent().unwrap_or(network.binary());
+    let variables = format!(
+        "# Source this to speak as {account}.\nexport COUNTERSIGN_NODE={}\nexport COUNTERSIGN_GENESIS={}\n\
+         export COUNTERSIGN_ACCOUNT={account}\nexport COUNTERSIGN_KEY={}\nexport PATH={}:$PATH\n",
+        first.api_url(),
+        layout.genesis().display(),
+        layout.account_key(&account).display(),
+        binary.display(),
+    );
+    let file = layout.root().join("env");
+    std::fs::write(&file, variables).map_err(TestnetError::file(&file))?;
+    println!(
+        "\nto speak as {account} (collection flights is defined; govern as {}):",
+        governance_account(&first.organisation)
+    );
+    println!("  source {}", file.display());
+    Ok(())
 }
 
 fn show_log(network: &Network, node: usize, follow: bool) -> Result<(), TestnetError> {

@@ -17,8 +17,8 @@ type At = (Family, Vec<u8>);
 #[derive(Default)]
 struct Inner {
     pairs: BTreeMap<At, Vec<u8>>,
-    /// What `crash` puts back, newest last: the value each unsynced change replaced.
-    undo: Vec<(At, Option<Vec<u8>>)>,
+    /// What a crash puts back, one entry for each unsynced write, newest last: the value each change replaced.
+    undo: Vec<Vec<(At, Option<Vec<u8>>)>>,
     syncs: u64,
 }
 
@@ -30,13 +30,27 @@ impl MemoryKv {
 
     /// Loses every write since the last `sync`, as a power cut may.
     pub fn crash(&self) {
+        self.crash_keeping(0);
+    }
+
+    /// Keeps the oldest `writes` of those since the last `sync` and loses the others, as a power cut may as well.
+    pub fn crash_keeping(&self, writes: usize) {
         let mut inner = self.inner.lock().expect("no panic under the lock");
-        while let Some((key, before)) = inner.undo.pop() {
+        let kept = writes.min(inner.undo.len());
+        let lost = inner.undo.split_off(kept);
+        for (key, before) in lost.into_iter().rev().flat_map(|write| write.into_iter().rev()) {
             match before {
                 Some(value) => inner.pairs.insert(key, value),
                 None => inner.pairs.remove(&key),
             };
         }
+        // What is left was on the disk: no later crash takes it away.
+        inner.undo.clear();
+    }
+
+    /// How many writes a crash may lose.
+    pub fn unsynced(&self) -> usize {
+        self.inner.lock().expect("no panic under the lock").undo.len()
     }
 
     /// How many times `sync` ran.
@@ -52,7 +66,7 @@ impl Inner {
             Some(value) => self.pairs.insert(at.clone(), value),
             None => self.pairs.remove(&at),
         };
-        self.undo.push((at, before));
+        self.undo.last_mut().expect("a write is under way").push((at, before));
     }
 
     fn keys_between(&self, family: Family, from: &[u8], to: &[u8]) -> Vec<Vec<u8>> {
@@ -90,6 +104,7 @@ impl Kv for MemoryKv {
 
     fn write(&self, batch: Batch) -> Result<(), KvError> {
         let mut inner = self.inner.lock().expect("no panic under the lock");
+        inner.undo.push(Vec::new());
         for change in batch.changes {
             match change {
                 Change::Put { family, key, value } => inner.set(family, key, Some(value)),
@@ -132,5 +147,22 @@ mod tests {
         kv.crash();
         assert_eq!(kv.get("log", b"1").expect("memory"), Some(b"kept".to_vec()));
         assert_eq!(kv.get("log", b"2").expect("memory"), None);
+    }
+
+    #[test]
+    fn a_crash_may_keep_whole_writes_from_the_oldest_on() {
+        let kv = MemoryKv::new();
+        for value in [b"1", b"2", b"3"] {
+            let mut batch = Batch::default();
+            batch.put("log", b"a".to_vec(), value.to_vec());
+            batch.put("log", value.to_vec(), value.to_vec());
+            kv.write(batch).expect("memory");
+        }
+        assert_eq!(kv.unsynced(), 3);
+        kv.crash_keeping(2);
+        assert_eq!(kv.get("log", b"a").expect("memory"), Some(b"2".to_vec()));
+        assert_eq!(kv.get("log", b"3").expect("memory"), None);
+        kv.crash();
+        assert_eq!(kv.get("log", b"a").expect("memory"), Some(b"2".to_vec()), "it is on the disk");
     }
 }

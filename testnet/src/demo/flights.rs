@@ -28,8 +28,8 @@ impl Flight {
     }
 }
 
-/// The schema of a flight.
-pub(super) fn schema() -> PathBuf {
+/// Where the JSON Schema of a flight lies.
+pub fn schema() -> PathBuf {
     crate_folder().join("data/flight.schema.json")
 }
 

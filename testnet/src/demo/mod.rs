@@ -6,6 +6,7 @@ mod receipts;
 mod refusals;
 mod report;
 
+pub use flights::schema as flight_schema;
 pub use report::Report;
 
 use crate::error::hold;
