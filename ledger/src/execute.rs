@@ -24,6 +24,7 @@ pub(crate) const RULES_RAFT: &str = "raft";
 
 const COLLECTIONS_REMEMBERED: usize = 1024;
 const ACCOUNTS_REMEMBERED: usize = 65_536;
+const SYSTEM_DOCUMENTS_REMEMBERED: usize = 65_536;
 
 /// Where the chain of valid proposals and blocks stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub struct Block {
 
 /// Executes blocks. What it remembers between them changes no result, only its cost.
 pub struct Executor {
+    /// The newest versions of the ledger's own documents, which every transaction asks for.
+    system: BTreeMap<(String, String), Option<Arc<Version>>>,
     collections: Memo<Definition>,
     accounts: Memo<Vec<PublicKey>>,
     memberships: Memo<Membership>,
@@ -105,6 +108,7 @@ struct Definition {
 impl Default for Executor {
     fn default() -> Executor {
         Executor {
+            system: BTreeMap::new(),
             collections: Memo::new(COLLECTIONS_REMEMBERED),
             accounts: Memo::new(ACCOUNTS_REMEMBERED),
             memberships: Memo::new(1),
@@ -120,10 +124,37 @@ impl Executor {
         Ok((membership, rules.limits))
     }
 
+    /// The newest version of a system document before the block. Only blocks write them, through
+    /// [`Executor::forget_written`].
+    fn system_document(
+        &mut self,
+        state: &dyn StateReader,
+        collection: &str,
+        id: &str,
+    ) -> Result<Option<Arc<Version>>, KvError> {
+        let at = (collection.to_owned(), id.to_owned());
+        if let Some(version) = self.system.get(&at) {
+            return Ok(version.clone());
+        }
+        let version = state.newest(collection, id)?;
+        if self.system.len() >= SYSTEM_DOCUMENTS_REMEMBERED {
+            self.system.clear();
+        }
+        self.system.insert(at, version.clone());
+        Ok(version)
+    }
+
+    /// The block's own overlay serves what it wrote; the next block reads it from the state.
+    fn forget_written(&mut self, version: &Version) {
+        if version.record.collection.starts_with('$') {
+            self.system.remove(&(version.record.collection.clone(), version.record.id.clone()));
+        }
+    }
+
     fn read_in_force(&mut self, state: &dyn StateReader) -> Result<(Arc<Membership>, Arc<Rules>), LedgerError> {
-        let membership = state.newest("$members", MEMBERS_CURRENT)?.expect("genesis wrote it");
+        let membership = self.system_document(state, "$members", MEMBERS_CURRENT)?.expect("genesis wrote it");
         let membership = self.memberships.get(&membership, |version| Membership::parse(&canonical(&version.value)))?;
-        let rules = state.newest("$rules", RULES_LEDGER)?.expect("genesis wrote it");
+        let rules = self.system_document(state, "$rules", RULES_LEDGER)?.expect("genesis wrote it");
         let rules = self.rules.get(&rules, |version| {
             serde_json::from_value::<Rules>(version.value.clone().unwrap_or_default())
                 .map_err(|e| LedgerError::Genesis(format!("$rules/{RULES_LEDGER}: {e}")))
@@ -213,6 +244,7 @@ impl Executor {
             Ok((staged, enrolled)) => {
                 block.keys.extend(enrolled);
                 for version in staged {
+                    self.forget_written(&version);
                     newest.insert((version.record.collection.clone(), version.record.id.clone()), version.clone());
                     block.versions.push((leaf, version));
                 }
@@ -320,19 +352,20 @@ impl Scope<'_> {
     }
 
     /// The newest version of a document, be it a deletion, as this operation sees it.
-    fn newest(&self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
+    fn newest(&mut self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
         let staged = self.staged.iter().rev().find(|v| v.record.collection == collection && v.record.id == id);
         if let Some(version) = staged {
             return Ok(Some(version.clone()));
         }
         match self.newest.get(&(collection.to_owned(), id.to_owned())) {
             Some(version) => Ok(Some(version.clone())),
+            None if collection.starts_with('$') => self.executor.system_document(self.state, collection, id),
             None => self.state.newest(collection, id),
         }
     }
 
     /// The newest version of a document that is not deleted.
-    pub(crate) fn alive(&self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
+    pub(crate) fn alive(&mut self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
         Ok(self.newest(collection, id)?.filter(|version| version.value.is_some()))
     }
 

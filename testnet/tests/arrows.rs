@@ -154,8 +154,9 @@ fn rocksdb_and_openraft_stay_in_their_places() {
 #[test]
 fn a_forbidden_arrow_is_found() {
     let of = |text: &str| dependencies(&text.parse().expect("TOML"));
-    let upward = of("[dev-dependencies]\ncountersign-node.workspace = true");
+    let upward = of("[dependencies]\ncountersign-node.workspace = true");
     assert_eq!(wrong_arrows("client", &upward), ["client -> node"]);
+    assert!(of("[dev-dependencies]\ncountersign-node.workspace = true").is_empty());
     let renamed = of("[target.'cfg(unix)'.dependencies]\nstorage = { package = \"rocksdb\", version = \"1\" }");
     assert_eq!(wrong_arrows("node", &renamed), ["node names rocksdb"]);
     let family = of("[build-dependencies]\ntonic-health = \"1\"\nopenraft-rt = \"1\"");

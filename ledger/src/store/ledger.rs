@@ -191,7 +191,7 @@ impl Ledger {
         for (order, (leaf, version)) in versions.iter().enumerate() {
             let record = &version.record;
             let row = VersionRow::of(version).encode_to_vec();
-            batch.put(HISTORY, history_key(&record.collection, &record.id, record.version), row);
+            batch.put(HISTORY, history_key(&record.collection, &record.id, record.version), row.clone());
             let change = ChangeRow {
                 collection: record.collection.clone(),
                 id: record.id.clone(),
@@ -199,10 +199,8 @@ impl Ledger {
                 leaf: *leaf,
             };
             batch.put(CHANGES, pair_key(height, order as u32), change.encode_to_vec());
+            batch.put(DOCUMENTS, document_key(&record.collection, &record.id), row);
             newest.insert((&record.collection[..], &record.id[..]), version);
-        }
-        for ((collection, id), version) in &newest {
-            batch.put(DOCUMENTS, document_key(collection, id), VersionRow::of(version).encode_to_vec());
         }
         commit(&*self.kv, height, newest.into_values(), batch)
     }

@@ -13,15 +13,13 @@ pub struct Canon {
     seals: Vec<Hash>,
     /// Who led each term.
     leaders: BTreeMap<u64, String>,
-    /// The largest size with a certificate.
-    certified: u64,
 }
 
 impl Canon {
     /// Nothing but the genesis.
     pub fn of(genesis: &Genesis) -> Canon {
         let (origin, membership) = (genesis.origin(), genesis.membership());
-        Canon { origin, membership, seals: Vec::new(), leaders: BTreeMap::new(), certified: 0 }
+        Canon { origin, membership, seals: Vec::new(), leaders: BTreeMap::new() }
     }
 
     /// The seal of a block that a node has applied; it must be everyone's.
@@ -48,7 +46,7 @@ impl Canon {
     }
 
     /// The certificate of a size verifies offline, and over the node's own root.
-    pub fn certificate(&mut self, node: &str, reader: &Reader, size: u64) -> Result<Hash, String> {
+    pub fn certificate(&self, node: &str, reader: &Reader, size: u64) -> Result<Hash, String> {
         let found = reader.certificate_from(size).map_err(|e| e.to_string())?;
         let (found_size, note) = found.ok_or_else(|| format!("{node} has no certificate of size {size}"))?;
         let certified = CertifiedCheckpoint::verify(&note, &self.origin, &self.membership)
@@ -58,7 +56,6 @@ impl Canon {
         if found_size != size || checkpoint.size != size || checkpoint.root != root {
             return Err(format!("{node}'s certificate of size {size} is over {checkpoint:?}; its log has {root}"));
         }
-        self.certified = self.certified.max(size);
         Ok(root)
     }
 
@@ -90,10 +87,5 @@ impl Canon {
     /// How many terms had a leader, less the first.
     pub fn leader_changes(&self) -> u64 {
         (self.leaders.len() as u64).saturating_sub(1)
-    }
-
-    /// The largest certified size that was verified.
-    pub fn certified(&self) -> u64 {
-        self.certified
     }
 }

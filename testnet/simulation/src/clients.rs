@@ -236,9 +236,10 @@ impl Clients {
             genesis: self.genesis.0.to_vec(),
             nonce,
             expires_ms,
+            // So that no two bodies are the same.
+            caller: format!("intent/{}", self.intents.len()),
             operations,
             signers,
-            ..Body::default()
         };
         let transaction = Transaction::parse(body.sign(&[key]), &self.genesis, 1 << 20).expect("a transaction of ours");
         let twins = self.intents.iter_mut().filter(|intent| intent.transaction.id == transaction.id);
