@@ -28,6 +28,8 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // The SDK makes its connections on the runtime around it.
+    let _context = runtime.enter();
     let mut network = Network::start(Options { organisations: arguments.organisations, ..Options::default() })?;
     let mut load = Load::prepare(&mut network)?;
     println!(

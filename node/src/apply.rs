@@ -135,25 +135,27 @@ impl Apply {
     async fn catch_up(&mut self, to: Position) -> Result<(), NodeError> {
         tracing::info!(to_index = to.index, from_height = self.ledger.chain().height, "catching up from members");
         loop {
-            let from = self.ledger.chain().height + 1;
-            let blocks = self.catch_up.fetch(from).await;
             let before = self.ledger.chain().height;
-            for block in blocks {
+            let found = self.catch_up.fetch(before + 1).await;
+            for block in found.blocks {
                 if block.position().index > to.index {
                     return self.caught_up(to);
                 }
-                self.take(block).await?;
+                if !self.take(block).await? {
+                    break;
+                }
             }
-            if self.ledger.chain().height == before
-                && self.catch_up.reached(self.ledger.chain(), &self.ledger.log_root())
-            {
+            // A member that is itself before `to` may have no more blocks, and a certificate of an earlier one: that
+            // is not the end, and whoever took it for the end would leave out what was committed in between.
+            let no_more = self.ledger.chain().height == before && found.applied_index >= to.index;
+            if no_more && self.catch_up.reached(self.ledger.chain(), &self.ledger.log_root()) {
                 return self.caught_up(to);
             }
         }
     }
 
-    /// Executes one fetched block and compares its seal. A member that gave another one is not asked again soon.
-    async fn take(&mut self, block: crate::frames::BlockFrame) -> Result<(), NodeError> {
+    /// Executes one fetched block and compares its seal; false when it does not follow, or is no block at all.
+    async fn take(&mut self, block: crate::frames::BlockFrame) -> Result<bool, NodeError> {
         let position = block.position();
         let bytes = block.proposal.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default();
         match self.judge(position.term, &bytes).await? {
@@ -166,11 +168,11 @@ impl Apply {
                         appended.block.height
                     )));
                 }
-                Ok(())
+                Ok(true)
             }
             Err(skip) => {
                 tracing::warn!(%skip, "a member gave a false block");
-                Ok(())
+                Ok(false)
             }
         }
     }

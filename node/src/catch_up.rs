@@ -29,12 +29,12 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
-    /// The blocks from a height on that the next member has; empty when it has none or does not answer.
-    pub(crate) async fn fetch(&mut self, from_height: u64) -> Vec<BlockFrame> {
+    /// What the next member has from a height on; nothing when it does not answer.
+    pub(crate) async fn fetch(&mut self, from_height: u64) -> BlocksFound {
         let members = self.members.borrow().clone();
         let others: Vec<&String> = members.nodes.keys().filter(|name| **name != self.node).collect();
         let Some(peer) = others.get(self.turn % others.len().max(1)) else {
-            return Vec::new();
+            return BlocksFound::default();
         };
         self.turn += 1;
         let body = encode(&BlocksAsked { from_height });
@@ -42,7 +42,7 @@ impl CatchUp {
         let found: Option<BlocksFound> = answer.ok().and_then(decode);
         let Some(found) = found.filter(|found| !found.blocks.is_empty() || !found.certificate.is_empty()) else {
             tokio::time::sleep(FETCH_AGAIN).await;
-            return Vec::new();
+            return BlocksFound::default();
         };
         if let Ok(certified) = CertifiedCheckpoint::verify(&found.certificate, &self.origin, &members.membership) {
             self.certified = Some(certified);
@@ -50,7 +50,7 @@ impl CatchUp {
         if found.blocks.is_empty() {
             tokio::time::sleep(FETCH_AGAIN).await;
         }
-        found.blocks
+        found
     }
 
     /// Whether what was executed is what a quorum countersigned, up to the newest certificate shown.
@@ -67,8 +67,10 @@ pub(crate) fn serve(reader: &Reader, body: Bytes) -> Result<Bytes, NodeError> {
     let Some(asked) = decode::<BlocksAsked>(body) else {
         return Ok(Bytes::new());
     };
+    // The position first: every block up to it is then among those up to the tip.
+    let applied_index = reader.position()?.map_or(0, |position| position.index);
     let tip = reader.chain()?.height;
-    let mut found = BlocksFound::default();
+    let mut found = BlocksFound { applied_index, ..BlocksFound::default() };
     let mut bytes = 0;
     for height in asked.from_height..=tip {
         let Some(block) = reader.block(height)? else { break };

@@ -67,6 +67,9 @@ pub(crate) struct BlocksFound {
     /// The newest certificate of the answering node, as a note; empty when it has none.
     #[prost(string, tag = "2")]
     pub(crate) certificate: String,
+    /// The Raft index that the answering node has applied: it has no other blocks up to there.
+    #[prost(uint64, tag = "3")]
+    pub(crate) applied_index: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

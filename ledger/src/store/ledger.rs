@@ -57,8 +57,7 @@ impl Ledger {
         }
         let frontier = Frontier::load(tip.size, |level, index| tree_node(&*kv, level, index))?;
         let chain = tip.chain()?;
-        let at_raft = tip.raft_index > 0;
-        let position = at_raft.then_some(Position { term: tip.raft_term, index: tip.raft_index });
+        let position = tip.position();
         Ok(Ledger { kv, genesis: genesis.hash(), executor: Executor::default(), frontier, chain, position })
     }
 

@@ -118,6 +118,12 @@ impl Reader {
         decode::<TipRow>(META, &bytes)?.chain()
     }
 
+    /// Where the last Raft entry taken in stood; none before the first.
+    pub fn position(&self) -> Result<Option<Position>, KvError> {
+        let bytes = self.kv.get(META, TIP)?.ok_or(KvError::Corrupt { family: META, message: "no tip".into() })?;
+        Ok(decode::<TipRow>(META, &bytes)?.position())
+    }
+
     /// Who used this transaction id.
     pub fn find(&self, id: &Hash) -> Result<Option<IdUse>, KvError> {
         let row = self.kv.get(IDS, &id.0)?;

@@ -1,5 +1,6 @@
 //! Encode what the ledger database holds: one prost message a kind of row, one key a kind of lookup.
 
+use super::Position;
 use super::kv::{Family, KvError};
 use crate::execute::Chain;
 use crate::state::{IdUse, Version};
@@ -174,6 +175,10 @@ impl TipRow {
             size: self.size,
             seal: hash(META, &self.seal)?,
         })
+    }
+
+    pub(crate) fn position(&self) -> Option<Position> {
+        (self.raft_index > 0).then_some(Position { term: self.raft_term, index: self.raft_index })
     }
 }
 

@@ -210,7 +210,9 @@ impl Clients {
             }
         };
         let expires_ms = if random.once_in(8) { BEGAN_MS + now_ms + random.between(200, 8_000) } else { 0 };
-        let twin = random.once_in(12).then(|| random.below(self.intents.len() as u64) as usize);
+        // Not of a counter's first version: without it nothing could be added.
+        let twin = random.once_in(12).then(|| random.between(COUNTERS, self.intents.len() as u64) as usize);
+        let twin = twin.filter(|index| *index < self.intents.len());
         self.sign(vec![change], expires_ms, adds, twin)
     }
 

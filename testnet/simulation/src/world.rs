@@ -181,13 +181,13 @@ impl World {
     /// Moves everything by one step, looks at everything, and waits a little.
     async fn step(&mut self, peace: bool) -> Result<(), String> {
         self.wire();
+        self.listen()?;
         for at in 0..self.hosts.len() {
             self.turn(at)?;
             self.look(at).map_err(|e| format!("{}: {e}", self.hosts[at].founder.node))?;
         }
         self.answers()?;
         self.submit(peace);
-        self.listen()?;
         self.pulse();
         sleep(Duration::from_millis(self.random.between(1, STEP_MS_MAX))).await;
         Ok(())
@@ -237,7 +237,7 @@ impl World {
         let Some(node) = host.node() else { return Ok(()) };
         let (reader, tip, certified) = (node.reader(), node.applied().chain, node.certified());
         let lead = node.consensus().leadership;
-        self.canon.cursors(node)?;
+        self.canon.cursors(node, self.counts.catch_ups == 0)?;
         if lead.here {
             self.canon.leads(&name, lead.term)?;
         }
