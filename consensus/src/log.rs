@@ -288,6 +288,14 @@ impl Log {
         self.sync()
     }
 
+    /// Says that the log itself has reached what the ledger held after a catch-up that was cut short. Unsynced: what
+    /// is read again after a crash is true still.
+    pub(crate) fn forget_catch_up(&self) -> io::Result<()> {
+        let mut batch = Batch::default();
+        batch.delete(FAMILY_META, CATCHING_UP);
+        self.write(batch)
+    }
+
     /// Stores the snapshot caught up to, and forgets the memberships of entries it replaces.
     pub(crate) fn end_catch_up(&self, meta: &SnapshotMeta) -> io::Result<()> {
         let mut batch = Batch::default();

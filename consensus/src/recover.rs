@@ -17,21 +17,24 @@ pub(crate) struct Recovered {
     pub(crate) ledger: Option<u64>,
     /// The end of the backlog: entries below are committed and not openraft's to hand on.
     pub(crate) replay_end: u64,
+    /// A catch-up was cut short, and the log has not been seen to reach where it led.
+    pub(crate) catching_up: bool,
 }
 
 /// Decides where to go on, or refuses.
 ///
 /// ```text
-///   catch-up unfinished    the ledger may stand anywhere: openraft is told where it stood, and sends us there again
+///   catch-up unfinished    beyond the log, the ledger may stand anywhere: openraft is told the end of what log and
+///                          snapshot are known to share with it, and sends us there again or replicates the rest
 ///   within the log         the ledger's own position, whose term must be the log's
 ///   beyond the log         only after a catch-up that went further than the snapshot: openraft is told the snapshot
 ///   before the log         refused
 /// ```
 pub(crate) fn recover(log: &Log, ledger: Option<Position>) -> Result<Recovered, ConsensusError> {
-    let snapshot = log.snapshot()?;
-    let applied = match log.catching_up()? {
-        Some(stood) => not_before(ledger, stood)?,
-        None => settled(log, snapshot, ledger)?,
+    let (snapshot, catching_up) = (log.snapshot()?, log.catching_up()?);
+    let applied = match catching_up {
+        Some(stood) if !holds(log, ledger)? => cut_short(log, snapshot, stood, ledger)?,
+        _ => settled(log, snapshot, ledger)?,
     };
     let membership = match applied {
         None => StoredMembership::default(),
@@ -39,15 +42,36 @@ pub(crate) fn recover(log: &Log, ledger: Option<Position>) -> Result<Recovered, 
     };
     let ledger_end = ledger.map_or(0, |position| position.index + 1);
     let replay_end = ledger_end.max(log.committed()?.next_index());
-    Ok(Recovered { applied, membership, ledger: ledger.map(|position| position.index), replay_end })
+    let (ledger, catching_up) = (ledger.map(|position| position.index), catching_up.is_some());
+    Ok(Recovered { applied, membership, ledger, replay_end, catching_up })
 }
 
-fn not_before(ledger: Option<Position>, stood: Option<LogId>) -> Result<Option<LogId>, ConsensusError> {
-    match stood {
-        Some(stood) if ledger.is_none_or(|ledger| ledger.index < stood.index()) => {
-            Err(ConsensusError::LedgerBehindLog { applied: ledger, begins_after: Position::of(stood) })
+/// Whether the very entry that the ledger applied last lies in the log: then the log has overtaken the catch-up.
+fn holds(log: &Log, ledger: Option<Position>) -> Result<bool, ConsensusError> {
+    let Some(ledger) = ledger else { return Ok(false) };
+    Ok(log.id_at(ledger.index)?.is_some_and(|id| Position::of(id) == ledger))
+}
+
+/// Another leader may have replicated instead of sending us there again: then log and snapshot have gone on from where
+/// we stood, below the ledger, and what is purged since must not be asked for again.
+fn cut_short(
+    log: &Log,
+    snapshot: Option<StoredSnapshot>,
+    stood: Option<LogId>,
+    ledger: Option<Position>,
+) -> Result<Option<LogId>, ConsensusError> {
+    let snapshot = snapshot.and_then(|snapshot| snapshot.meta.last_log_id);
+    let shared = log.committed()?.filter(|id| ledger.is_some_and(|ledger| id.index() <= ledger.index));
+    not_before(ledger, stood.max(snapshot).max(log.bounds().purged))?;
+    Ok(stood.max(snapshot).max(shared))
+}
+
+fn not_before(ledger: Option<Position>, begins_after: Option<LogId>) -> Result<(), ConsensusError> {
+    match begins_after {
+        Some(after) if ledger.is_none_or(|ledger| ledger.index < after.index()) => {
+            Err(ConsensusError::LedgerBehindLog { applied: ledger, begins_after: Position::of(after) })
         }
-        stood => Ok(stood),
+        _ => Ok(()),
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct StateMachine {
     pub(crate) applied: Option<LogId>,
     pub(crate) membership: StoredMembership,
     pub(crate) replay: Replay,
+    /// A catch-up was cut short, and the log has not reached where the ledger stood at start.
+    pub(crate) catching_up: bool,
     /// The position up to which the node has said that its ledger is durable and certified.
     pub(crate) purge_to: watch::Receiver<Option<LogId>>,
 }
@@ -41,6 +43,9 @@ impl StateMachine {
         self.remember(&entry);
         if id.index() < self.replay.end {
             return Ok(());
+        }
+        if std::mem::take(&mut self.catching_up) {
+            self.outlet.log.forget_catch_up()?;
         }
         self.replayed().await?;
         self.outlet.flushed(id.index()).await?;
@@ -129,6 +134,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.outlet.log.begin_catch_up(self.applied)?;
         self.catch_up(to).await?;
         self.outlet.log.end_catch_up(meta)?;
+        self.catching_up = false;
         self.applied = Some(to);
         self.membership = meta.last_membership.clone();
         Ok(())

@@ -19,8 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 const VERIFIER_THREADS: usize = 2;
-const RAFT_THREADS: usize = 2;
-const STATION_THREADS: usize = 4;
+const RAFT_THREADS: usize = 1;
+const STATION_THREADS: usize = 2;
 
 /// Runs the node of this folder until SIGTERM or SIGINT, or until it must stop.
 ///
