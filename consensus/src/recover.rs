@@ -98,3 +98,47 @@ fn settled(
         other => beyond(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{RaftEntry, RaftPayload, SnapshotMeta};
+    use countersign_ledger::store::MemoryKv;
+    use std::sync::Arc;
+
+    fn position(index: u64) -> Position {
+        Position { term: 1, index }
+    }
+
+    /// A catch-up began at 2 and was cut short; then the log went on to 20 all the same, and was purged.
+    fn overtaken() -> Log {
+        let log = Log::open(Arc::new(MemoryKv::new()), None).expect("opens");
+        let entry = |index| RaftEntry { log_id: position(index).id(), payload: RaftPayload::Blank };
+        log.append((1..=20).map(entry)).expect("appends");
+        log.begin_catch_up(Some(position(2).id())).expect("begins");
+        log.put_committed(position(15).id()).expect("stores");
+        let meta = SnapshotMeta { last_log_id: Some(position(10).id()), last_membership: StoredMembership::default() };
+        log.put_snapshot(&meta).expect("stores");
+        log.purge(position(8).id()).expect("purges");
+        log
+    }
+
+    #[test]
+    fn a_catch_up_cut_short_is_over_once_the_log_holds_what_the_ledger_applied() {
+        let recovered = recover(&overtaken(), Some(position(12))).expect("starts");
+        assert_eq!(recovered.applied, Some(position(12).id()));
+    }
+
+    #[test]
+    fn after_a_catch_up_cut_short_nothing_purged_is_asked_for() {
+        for ledger in [30, 21] {
+            let recovered = recover(&overtaken(), Some(position(ledger))).expect("starts");
+            assert_eq!(recovered.applied, Some(position(15).id()));
+            assert_eq!(recovered.replay_end, ledger + 1);
+        }
+        for ledger in [Some(position(7)), None] {
+            let refused = recover(&overtaken(), ledger).expect_err("the ledger lacks what is purged");
+            assert!(matches!(refused, ConsensusError::LedgerBehindLog { .. }), "{refused}");
+        }
+    }
+}

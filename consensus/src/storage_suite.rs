@@ -39,7 +39,7 @@ where
         let outlet = Outlet { log: log.clone(), queue, appended, stopping };
         let replay = Replay { end: 0, done: replayed };
         let membership = StoredMembership::default();
-        let machine = StateMachine { outlet, applied: None, membership, replay, purge_to };
+        let machine = StateMachine { outlet, applied: None, membership, replay, catching_up: false, purge_to };
         let flusher = Flusher::start(self.flushing, log.clone()).expect("a thread starts");
         let store = LogStore { log, flusher, append_bytes_max: 1 << 20 };
         Ok(((folder, vec![Box::new(flushed), Box::new(stop), Box::new(allow)]), store, machine))
