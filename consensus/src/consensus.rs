@@ -75,14 +75,8 @@ impl Consensus {
         let backlog = (recovered.ledger, recovered.replay_end);
         let replay = Replay { end: recovered.replay_end, done: replay_seen };
         let Recovered { applied, membership, catching_up, .. } = recovered;
-        let machine = StateMachine {
-            outlet: outlet.clone(),
-            applied,
-            membership,
-            replay,
-            catching_up,
-            purge_to: purge_to_seen,
-        };
+        let machine =
+            StateMachine { outlet: outlet.clone(), applied, membership, replay, catching_up, purge_to: purge_to_seen };
         let store = LogStore { log: log.clone(), flusher, append_bytes_max: settings.append_bytes_max };
         let network = Network { wire, append_deadline: settings.append_deadline() };
         let raft = seeded(settings.seed, Raft::new(settings.raft_id, config, network, store, machine)).await;

@@ -22,10 +22,10 @@ use world::{Counts, Run};
 #[derive(Parser)]
 #[command(name = "simulate", about)]
 struct Arguments {
-    /// How many seeds.
-    #[arg(long, default_value_t = 10)]
-    seeds: u64,
-    /// The first of them; alone, only this one.
+    /// How many seeds; 10, or 1 when the first is named.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first of them.
     #[arg(long)]
     seed: Option<u64>,
     /// Leave the traces here.
@@ -36,10 +36,8 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     alarm::listen();
-    let (first, seeds) = match arguments.seed {
-        Some(seed) => (seed, 1),
-        None => (1, arguments.seeds),
-    };
+    let first = arguments.seed.unwrap_or(1);
+    let seeds = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { 10 });
     let mut total = Counts::default();
     for seed in first..first + seeds {
         match twice(seed, &arguments) {
@@ -52,7 +50,7 @@ fn main() -> ExitCode {
     }
     println!("all {seeds} held: {}", total.shown());
     // A run set that exercised nothing proves nothing; one seed alone may be quiet.
-    if arguments.seed.is_none() && (total.leader_changes == 0 || total.crashes == 0 || total.cuts == 0) {
+    if seeds != 1 && (total.leader_changes == 0 || total.crashes == 0 || total.cuts == 0) {
         eprintln!("no leader change, no crash or no cut in all of them: the faults do not reach the network");
         return ExitCode::FAILURE;
     }
@@ -77,7 +75,11 @@ fn twice(seed: u64, arguments: &Arguments) -> Result<Counts, String> {
         return Err(format!("two runs differ, first at this line: {differs:#?}"));
     }
     let (counts, wall) = (first.counts, began.elapsed().as_secs_f64());
-    println!("seed {seed}: {}, trace {}, {wall:.1} s for both runs", counts.shown(), &trace::hash(&first.trace).to_string()[..16]);
+    println!(
+        "seed {seed}: {}, trace {}, {wall:.1} s for both runs",
+        counts.shown(),
+        &trace::hash(&first.trace).to_string()[..16]
+    );
     Ok(counts)
 }
 

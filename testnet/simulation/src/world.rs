@@ -125,6 +125,7 @@ impl World {
         self.cut.clear();
         self.settle().await?;
         self.last().await?;
+        self.listen()?;
         self.counts.transactions = judge(&self.hosts, &self.clients, &self.genesis)?;
         Ok(())
     }
@@ -144,7 +145,8 @@ impl World {
     fn is_settled(&self) -> bool {
         let nodes: Vec<_> = self.hosts.iter().filter_map(Host::node).collect();
         let tips = nodes.iter().map(|node| node.applied().chain.size).collect::<Vec<_>>();
-        let level = tips.iter().all(|tip| *tip == tips[0]) && nodes.iter().all(|node| node.certified().everyone == tips[0]);
+        let level =
+            tips.iter().all(|tip| *tip == tips[0]) && nodes.iter().all(|node| node.certified().everyone == tips[0]);
         nodes.len() == self.hosts.len() && level && self.clients.is_idle()
     }
 
@@ -153,7 +155,10 @@ impl World {
             None => format!("{} down", host.founder.node),
             Some(node) => {
                 let (applied, certified, status) = (node.applied().chain, node.certified(), node.consensus());
-                format!("{}: height {} size {} {certified:?} {status:?}", host.founder.node, applied.height, applied.size)
+                format!(
+                    "{}: height {} size {} {certified:?} {status:?}",
+                    host.founder.node, applied.height, applied.size
+                )
             }
         };
         self.hosts.iter().map(shown).collect::<Vec<_>>().join("\n  ")
@@ -319,7 +324,8 @@ impl World {
                 self.trace.note("cut", json!([pair.0, pair.1]));
             }
             3..5 => {
-                self.cut.extend(pairs().into_iter().filter(|pair| pair.0 == at || pair.1 == at).map(|pair| (pair, until)));
+                self.cut
+                    .extend(pairs().into_iter().filter(|pair| pair.0 == at || pair.1 == at).map(|pair| (pair, until)));
                 self.counts.cuts += 1;
                 self.trace.note("isolated", json!(name));
             }
