@@ -40,6 +40,10 @@ pub const SUBSCRIPTIONS_MAX: usize = 256;
 pub const SUBSCRIPTION_EVENTS_WAITING_MAX: usize = 256;
 /// Concurrent requests on one gRPC connection.
 pub const REQUESTS_PER_CONNECTION_MAX: u32 = 2_048;
+/// Handshakes of gRPC connections under way at once.
+pub const API_HANDSHAKES_MAX: usize = 256;
+/// How long a gRPC client may take for its TLS handshake.
+pub const API_HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// Bytes of one gRPC message: a transaction and its envelope.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// How long a caller waits when it does not say.

@@ -11,7 +11,7 @@ use countersign_gateway::NodeView;
 use countersign_ledger::store::{RocksKv, open_database};
 use countersign_p2p::TcpSockets;
 use countersign_proof::Hash;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -59,9 +59,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         None => None,
     };
     let host = config.api.rsplit_once(':').map_or("", |(host, _)| host);
-    let tls = api::tls_identity(&secrets.tls, host)?;
-    // For stock clients, which want a certificate to trust.
-    fs::write(path.join("api.pem"), &tls.0).map_err(|e| NodeError::file("api.pem", e))?;
+    let tls = api::ApiTls::prepare(&path, &secrets.tls, host)?;
     let seams = Seams {
         ledger: Arc::new(open_database(&path.join("ledger-0"))?),
         raft: Arc::new(RocksKv::open(&path.join("raft"), &FAMILIES)?),

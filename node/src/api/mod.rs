@@ -7,9 +7,11 @@ mod server;
 mod status;
 mod submit;
 mod subscribe;
+mod tls;
 
 pub(crate) use refusal::Refusal;
-pub(crate) use server::{serve, tls_identity};
+pub(crate) use server::serve;
+pub(crate) use tls::ApiTls;
 
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
