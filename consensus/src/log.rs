@@ -271,8 +271,14 @@ impl Log {
         Ok(Some(StoredSnapshot { meta, installed }))
     }
 
-    /// Stores a snapshot of our own; the purge that follows it is ordered after it.
+    /// Stores a snapshot of our own; the purge that follows it is ordered after it. A later one stays: a build that was
+    /// under way while a leader's snapshot was installed must not replace it, or the log begins after its snapshot.
     pub(crate) fn put_snapshot(&self, meta: &SnapshotMeta) -> io::Result<()> {
+        let _alone = self.bounds.write().expect("no panic under the lock");
+        let stored = self.snapshot()?.and_then(|stored| stored.meta.last_log_id);
+        if stored.is_some() && stored >= meta.last_log_id {
+            return Ok(());
+        }
         self.put_meta(SNAPSHOT, SnapshotWire::new(meta, false))
     }
 
@@ -303,7 +309,10 @@ impl Log {
         batch.delete_range(FAMILY_MEMBERSHIP, key(0), key(meta.last_log_id.next_index()));
         put_membership(&mut batch, &meta.last_membership);
         batch.delete(FAMILY_META, CATCHING_UP);
-        self.write(batch)?;
+        {
+            let _alone = self.bounds.write().expect("no panic under the lock");
+            self.write(batch)?;
+        }
         self.sync()
     }
 

@@ -130,6 +130,22 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_of_our_own_never_replaces_a_later_one() {
+        let log = overtaken();
+        let at = |index| SnapshotMeta {
+            last_log_id: Some(position(index).id()),
+            last_membership: StoredMembership::default(),
+        };
+        log.end_catch_up(&at(18)).expect("stores");
+        log.put_snapshot(&at(11)).expect("is left out");
+        let stored = log.snapshot().expect("reads").expect("there is one");
+        assert_eq!((stored.meta.last_log_id, stored.installed), (Some(position(18).id()), true));
+        log.put_snapshot(&at(19)).expect("stores");
+        let stored = log.snapshot().expect("reads").expect("there is one");
+        assert_eq!((stored.meta.last_log_id, stored.installed), (Some(position(19).id()), false));
+    }
+
+    #[test]
     fn after_a_catch_up_cut_short_nothing_purged_is_asked_for() {
         for ledger in [30, 21] {
             let recovered = recover(&overtaken(), Some(position(ledger))).expect("starts");
