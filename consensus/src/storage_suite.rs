@@ -11,13 +11,20 @@ use countersign_ledger::store::kv::Kv;
 use countersign_ledger::store::{MemoryKv, RocksKv};
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 struct Builder<F> {
     flushing: Flushing,
     open: F,
+    released: Released,
 }
+
+/// Each ends when a store's log is let go, by the flusher's thread too.
+type Released = Arc<Mutex<Vec<watch::Receiver<()>>>>;
+
+const RELEASE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a store needs while it lives: its folder, and the ends of its channels.
 type Guard = (Option<tempfile::TempDir>, Vec<Box<dyn std::any::Any + Send + Sync>>);
@@ -29,6 +36,7 @@ where
     async fn build(&self) -> Result<(Guard, LogStore, StateMachine), StorageError<TypeConfig>> {
         let (folder, kv) = (self.open)();
         let log = Arc::new(Log::open(kv, None).expect("an empty store opens"));
+        self.released.lock().expect("no panic under the lock").push(log.released());
         let (queue, committed) = mpsc::channel(16);
         tokio::spawn(execute_nothing(committed));
         // The suite applies entries that it never appended: they count as flushed.
@@ -68,7 +76,15 @@ async fn passes<F>(flushing: Flushing, open: F)
 where
     F: Fn() -> (Option<tempfile::TempDir>, Arc<dyn Kv>) + Send + Sync,
 {
-    Suite::test_all(Builder { flushing, open }).await.expect("the suite passes");
+    let released = Released::default();
+    Suite::test_all(Builder { flushing, open, released: released.clone() }).await.expect("the suite passes");
+    // RocksDB must not be closing on a thread while the process ends.
+    let stores = std::mem::take(&mut *released.lock().expect("no panic under the lock"));
+    assert!(!stores.is_empty(), "the suite built no store");
+    for mut store in stores {
+        let gone = async { while store.changed().await.is_ok() {} };
+        tokio::time::timeout(RELEASE_WITHIN, gone).await.expect("every store is let go");
+    }
 }
 
 #[tokio::test]
