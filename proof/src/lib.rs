@@ -19,6 +19,7 @@ mod log_tree;
 mod membership;
 mod name;
 mod note;
+mod policy;
 mod proposal;
 mod receipt;
 mod state_proof;
@@ -39,6 +40,7 @@ pub use name::{
     SYSTEM_COLLECTIONS, check_account, check_collection, check_document_id, check_name, check_node, organisation_of,
 };
 pub use note::{Note, NoteSignature, VerifierKey};
+pub use policy::{Policy, parse_policy, policy};
 pub use proposal::{Proposal, ProposalHeader};
 pub use receipt::{Receipt, VerifiedReceipt};
 pub use state_proof::{StateAnswer, StateProof, StateProofKind, VerifiedState};

@@ -28,6 +28,12 @@ pub const ORGANISATIONS_MAX: usize = 64;
 pub const NOTE_SIGNATURES_MAX: usize = 256;
 /// Bytes of a note.
 pub const NOTE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a verifier key as text.
+pub const VKEY_BYTES_MAX: usize = 512;
+/// Bytes of a policy file.
+pub const POLICY_BYTES_MAX: usize = 256 << 10;
+/// Logs of a policy file, witnesses of one, and groups of one; C2SP asks verifiers for 32 of each or more.
+pub const POLICY_ITEMS_MAX: usize = 256;
 /// Hashes of an inclusion path: the log has fewer than 2^53 leaves.
 pub const PATH_HASHES_MAX: usize = 53;
 /// Bytes of a receipt file.
@@ -38,4 +44,5 @@ pub const STATE_SIBLINGS_MAX: usize = 256;
 pub const PROPOSAL_TRANSACTIONS_MAX: usize = 65_536;
 
 const _: () = assert!(LEAF_BYTES_MAX <= u16::MAX as usize, "an entry bundle prefixes each leaf with its u16 length");
+const _: () = assert!(POLICY_ITEMS_MAX > ORGANISATIONS_MAX, "a group for each organisation, and their quorum");
 const _: () = assert!(NOTE_BYTES_MAX < RECEIPT_BYTES_MAX);

@@ -1,6 +1,6 @@
 //! Read and write C2SP signed notes and verifier keys.
 
-use crate::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX};
+use crate::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, VKEY_BYTES_MAX};
 use crate::{ProofError, PublicKey};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use sha2::{Digest, Sha256};
@@ -35,6 +35,30 @@ impl VerifierKey {
         VerifierKey { name: node.to_owned(), kind: TYPE_COSIGNATURE, key }
     }
 
+    /// Reads a key of a type that is known here, whose id is that of its name and bytes.
+    pub fn parse(text: &str) -> Result<VerifierKey, ProofError> {
+        let wrong = |reason: &str| ProofError::malformed("vkey", reason);
+        ProofError::check_max("vkey", text.len(), VKEY_BYTES_MAX)?;
+        // The base64 at the end may hold a plus; a name may not.
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(wrong("not <name>+<id>+<key>"));
+        };
+        if !is_key_name(name) {
+            return Err(wrong("a name that is empty or holds a space or control character"));
+        }
+        let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| wrong("not base64"))?;
+        let (kind, key) = match bytes.split_first() {
+            Some((kind, key)) if [TYPE_LOG, TYPE_COSIGNATURE].contains(kind) => (*kind, key),
+            _ => return Err(wrong("a signature type that is not known here")),
+        };
+        let key = VerifierKey { name: name.to_owned(), kind, key: PublicKey::from_bytes(key)? };
+        if hex::encode(key.id()) != id {
+            return Err(ProofError::mismatch("vkey.id", hex::encode(key.id()), id));
+        }
+        Ok(key)
+    }
+
     /// The four bytes that stand before each of its signatures.
     pub fn id(&self) -> [u8; 4] {
         let mut hasher = Sha256::new();
@@ -52,6 +76,11 @@ impl fmt::Display for VerifierKey {
         bytes.extend_from_slice(self.key.as_bytes());
         write!(f, "{}+{}+{}", self.name, hex::encode(self.id()), BASE64_STANDARD.encode(bytes))
     }
+}
+
+/// What C2SP allows as the name of a key.
+fn is_key_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c == '+' || c.is_whitespace() || c.is_control())
 }
 
 /// One signature line of a note. Nothing about it is checked.
@@ -77,7 +106,7 @@ impl NoteSignature {
         let wrong = |reason: &str| ProofError::malformed("note.signature", reason);
         let rest = line.strip_prefix(SIGNATURE_PREFIX).ok_or_else(|| wrong("a line without the em dash"))?;
         let (name, encoded) = rest.split_once(' ').ok_or_else(|| wrong("a line without a space"))?;
-        if name.is_empty() || name.contains('+') || name.chars().any(char::is_whitespace) {
+        if !is_key_name(name) {
             return Err(wrong("a name that is empty or holds a space or plus"));
         }
         let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| wrong("not base64"))?;
@@ -117,5 +146,36 @@ impl fmt::Display for Note {
         // The blank line that parts text and signatures.
         writeln!(f, "{}", self.text)?;
         self.signatures.iter().try_for_each(|signature| f.write_str(&signature.to_line()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KeyPair;
+
+    #[test]
+    fn a_verifier_key_is_read_back_and_nothing_near_it_is() {
+        let key = VerifierKey::log("ledger.example/net1", KeyPair::from_seed(&[1; 32]).public());
+        let text = key.to_string();
+        assert_eq!(VerifierKey::parse(&text), Ok(key));
+        let encoded = &text["ledger.example/net1+bcd7d861+".len()..];
+        for near in [
+            String::new(),
+            "ledger.example/net1".into(),
+            "ledger.example/net1+bcd7d861".into(),
+            format!("+bcd7d861+{encoded}"),
+            format!("ledger example/net1+bcd7d861+{encoded}"),
+            format!("ledger.example/net2+bcd7d861+{encoded}"),
+            format!("ledger.example/net1+BCD7D861+{encoded}"),
+            format!("ledger.example/net1+bcd7d862+{encoded}"),
+            format!("ledger.example/net1+bcd7d861+{}", &encoded[..encoded.len() - 4]),
+            format!("ledger.example/net1+bcd7d861+{encoded}="),
+            // Type 0x06, which is not known here.
+            format!("ledger.example/net1+bcd7d861+B{}", &encoded[1..]),
+            format!("{}+bcd7d861+{encoded}", "a".repeat(VKEY_BYTES_MAX)),
+        ] {
+            VerifierKey::parse(&near).expect_err(&near);
+        }
     }
 }
