@@ -1,12 +1,13 @@
-//! Serve the HTTP side of a node: explorer, metrics, health.
+//! Serve the HTTP side of a node: explorer, tiles, metrics, health.
 //!
 //! Everything here reads: the ledger through a `Reader`, the node through the [`NodeView`] it publishes. Nothing is
 //! handed back to the node, so an open browser can slow no station of the pipeline.
 //!
 //! ```text
 //!  store::Reader ─┐
-//!                 ├─▶ router ─▶ serve ─▶ browsers, Prometheus, load balancers
+//!                 ├─▶ router ─▶ serve ─▶ browsers, auditors, Prometheus, load balancers
 //!  NodeView ──────┘   pages     connections, bounded
+//!                     tiles
 //! ```
 
 mod asked;
@@ -19,6 +20,7 @@ mod refusal;
 mod router;
 mod serve;
 mod show;
+mod tiles;
 mod view;
 
 pub use router::router;

@@ -1,6 +1,6 @@
 //! Name every maximum of the HTTP side.
 
-use countersign_proof::limits::DOCUMENT_ID_BYTES_MAX;
+use countersign_proof::limits::{DOCUMENT_ID_BYTES_MAX, LEAF_BYTES_MAX};
 
 /// Rows of one page.
 pub(crate) const ROWS_MAX: usize = 50;
@@ -8,6 +8,10 @@ pub(crate) const ROWS_MAX: usize = 50;
 pub(crate) const DOCUMENT_ROWS_MAX: usize = 20;
 /// Bytes of JSON shown on one page, before escaping.
 pub(crate) const SHOWN_BYTES_MAX: usize = 64 << 10;
+/// Hashes of a full tile, entries of a full bundle (c2sp.org/tlog-tiles).
+pub(crate) const TILE_WIDTH: u64 = 256;
+/// Bytes of an entry bundle, before compression.
+const BUNDLE_BYTES_MAX: usize = 2 << 20;
 /// Bytes of a request's path and query.
 pub(crate) const URI_BYTES_MAX: usize = 2048;
 /// Bytes of a collection's name with its `$`.
@@ -28,6 +32,7 @@ pub(crate) const FAREWELL_SECONDS_MAX: u64 = 10;
 pub(crate) const ACCEPT_FAILURES_MAX: u32 = 30;
 
 const _: () = assert!(DOCUMENT_ROWS_MAX <= ROWS_MAX);
+const _: () = assert!(TILE_WIDTH as usize * (2 + LEAF_BYTES_MAX) <= BUNDLE_BYTES_MAX, "a request reads no more");
 const _: () = assert!(3 * SEARCH_BYTES_MAX + 256 <= URI_BYTES_MAX, "our own longest link, percent-encoded, must fit");
 const _: () = assert!(URI_BYTES_MAX < HEAD_BYTES_MAX, "else hyper answers before our page can");
 const _: () = assert!(HEAD_BYTES_MAX >= 8192, "hyper's minimum");

@@ -22,7 +22,7 @@ pub(crate) enum Refusal {
     /// Nothing on this ledger has that name.
     #[error("{0}")]
     Missing(String),
-    /// The explorer only shows.
+    /// Nothing here can be written.
     #[error("this page can only be read (GET)")]
     Method,
     /// The operator must look at the node.
@@ -51,9 +51,15 @@ impl Refusal {
         }
     }
 
+    /// The code and the sentence to answer with, once what an operator must see is logged.
+    pub(crate) fn into_status_and_sentence(self) -> (StatusCode, String) {
+        self.log();
+        (self.status(), visible(&self.to_string()))
+    }
+
     fn log(&self) {
         match self {
-            Refusal::Store(error) => tracing::error!(%error, "the explorer could not read the ledger"),
+            Refusal::Store(error) => tracing::error!(%error, "the ledger could not be read"),
             Refusal::Malformed(error) => tracing::error!(%error, "the ledger holds malformed bytes"),
             Refusal::Template(error) => tracing::error!(%error, "a template failed"),
             _ => {}
@@ -71,8 +77,7 @@ struct RefusalPage {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        self.log();
-        let (status, sentence) = (self.status(), visible(&self.to_string()));
+        let (status, sentence) = self.into_status_and_sentence();
         let page = RefusalPage { frame: Frame::default(), status, sentence: sentence.clone() };
         match page.render() {
             Ok(html) => (status, Html(html)).into_response(),

@@ -5,6 +5,7 @@ use crate::health::health;
 use crate::limits::URI_BYTES_MAX;
 use crate::metrics::metrics;
 use crate::refusal::Refusal;
+use crate::tiles;
 use crate::view::NodeView;
 use axum::Router;
 use axum::extract::Request;
@@ -24,7 +25,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
                       frame-ancestors 'none'";
 const STYLE: &str = include_str!("../templates/style.css");
 
-/// The HTTP side of a node: `/explorer` and what is under it, `/metrics`, `/health`.
+/// The HTTP side of a node: `/explorer` and what is under it, `/checkpoint`, `/policy`, `/tile/...`, `/metrics`,
+/// `/health`.
 ///
 /// Every request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
 /// so they run where they are asked, and a simulation sees them in one order. When the sender of `view` is dropped,
@@ -44,6 +46,7 @@ pub fn router(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Router {
         .route("/explorer/documents/{collection}", get(explorer::documents))
         .route("/explorer/document", get(explorer::document))
         .route("/explorer/search", get(explorer::search))
+        .merge(tiles::router(reader.clone()))
         .fallback(|| async { Refusal::Missing("there is no such page".into()) })
         .method_not_allowed_fallback(|| async { Refusal::Method })
         .layer(from_fn(guard))
@@ -61,6 +64,7 @@ async fn guard(request: Request, next: Next) -> Response {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What may be kept says so itself.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

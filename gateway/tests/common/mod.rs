@@ -3,6 +3,7 @@
 
 use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
+use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
 use countersign_gateway::{CursorView, NodeView, PeerView, router};
 use countersign_ledger::judge;
@@ -67,6 +68,18 @@ impl Network {
         let (id, bytes) = self.transaction(operations);
         self.append_block(vec![bytes]);
         id
+    }
+
+    /// Blocks with these counts of transactions, each of one new document.
+    pub fn fill(&mut self, blocks: &[u64]) {
+        for count in blocks {
+            let one = |network: &mut Network| {
+                let id = format!("{:06}", network.nonces);
+                network.transaction(vec![create(&id, r#"{"pallets":1}"#)]).1
+            };
+            let transactions = (0..*count).map(|_| one(self)).collect();
+            self.append_block(transactions);
+        }
     }
 
     pub fn append_block(&mut self, transactions: Vec<Vec<u8>>) {
@@ -159,6 +172,13 @@ pub struct Site {
     pub publish: Option<watch::Sender<Arc<NodeView>>>,
 }
 
+/// An answer.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
 /// An answer, its body as text.
 pub struct Page {
     pub status: StatusCode,
@@ -168,12 +188,24 @@ pub struct Page {
 
 impl Site {
     pub async fn get(&self, address: &str) -> Page {
-        let request = Request::get(address).body(HttpBody::empty()).expect(address);
+        let Answer { status, headers, bytes } = self.ask(Request::get(address)).await;
+        Page { status, headers, text: String::from_utf8(bytes).expect("UTF-8") }
+    }
+
+    /// Sends a request without a body.
+    pub async fn ask(&self, request: Builder) -> Answer {
+        let request = request.body(HttpBody::empty()).expect("a request");
         let response = self.router.clone().oneshot(request).await.expect("a router never fails");
         let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, 4 << 20).await.expect("pages are bounded");
-        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        Page { status: parts.status, headers: parts.headers, text }
+        let bytes = to_bytes(body, 4 << 20).await.expect("answers are bounded").to_vec();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    /// The bytes at an address, which must be there.
+    pub async fn bytes(&self, address: &str) -> Vec<u8> {
+        let answer = self.ask(Request::get(address)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{address}: {:?}", String::from_utf8_lossy(&answer.bytes));
+        answer.bytes
     }
 
     /// The text of a page that must be there.
@@ -184,7 +216,7 @@ impl Site {
     }
 
     pub async fn status(&self, address: &str) -> u16 {
-        self.get(address).await.status.as_u16()
+        self.ask(Request::get(address)).await.status.as_u16()
     }
 
     /// Where an address redirects to.
