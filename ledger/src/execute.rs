@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// The membership document in `$members`.
 pub(crate) const MEMBERS_CURRENT: &str = "current";
+/// The membership of the next epoch in `$members`, while one is admitted.
+pub(crate) const MEMBERS_NEXT: &str = "next";
 /// Limits and rules in `$rules`.
 pub(crate) const RULES_LEDGER: &str = "ledger";
 /// The counter of Raft ids in `$rules`.
@@ -92,6 +94,7 @@ pub struct Block {
 
 /// Executes blocks. What it remembers between them changes no result, only its cost.
 pub struct Executor {
+    origin: String,
     /// The newest versions of the ledger's own documents, which every transaction asks for.
     system: BTreeMap<(String, String), Option<Arc<Version>>>,
     collections: Memo<Definition>,
@@ -105,9 +108,11 @@ struct Definition {
     schema: Schema,
 }
 
-impl Default for Executor {
-    fn default() -> Executor {
+impl Executor {
+    /// An executor for the ledger of this origin.
+    pub fn new(origin: String) -> Executor {
         Executor {
+            origin,
             system: BTreeMap::new(),
             collections: Memo::new(COLLECTIONS_REMEMBERED),
             accounts: Memo::new(ACCOUNTS_REMEMBERED),
@@ -115,9 +120,6 @@ impl Default for Executor {
             rules: Memo::new(1),
         }
     }
-}
-
-impl Executor {
     /// The membership, and the limits, in force for the next block.
     pub fn in_force(&mut self, state: &dyn StateReader) -> Result<(Arc<Membership>, Limits), LedgerError> {
         let (membership, rules) = self.read_in_force(state)?;
@@ -379,6 +381,31 @@ impl Scope<'_> {
                     .map_err(|e| KvError::Corrupt { family: "documents", message: format!("$accounts: {e}") })
             }),
         }
+    }
+
+    /// The ledger: `<ledger>/<genesis hash>`.
+    pub(crate) fn origin(&self) -> String {
+        self.executor.origin.clone()
+    }
+
+    /// The root of the log at a size before this block.
+    pub(crate) fn root_at(&self, size: u64) -> Result<Option<Hash>, KvError> {
+        self.state.root_at(size)
+    }
+
+    /// The tree size after an earlier block.
+    pub(crate) fn size_after(&self, height: u64) -> Result<Option<u64>, KvError> {
+        self.state.size_after(height)
+    }
+
+    /// The size of the log before this block.
+    pub(crate) fn size_before(&self) -> u64 {
+        self.block.first
+    }
+
+    /// Whether a key stands on the ledger, in any role.
+    pub(crate) fn key_stands(&self, key: &PublicKey) -> Result<bool, KvError> {
+        Ok(self.block.keys.contains(key) || self.enrolled.contains(key) || self.state.key_used(key)?)
     }
 
     pub(crate) fn membership(&self) -> Arc<Membership> {

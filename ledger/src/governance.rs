@@ -1,5 +1,6 @@
 //! Turn operations on governance into versions of system documents.
 
+use crate::epoch::{activate, admit};
 use crate::execute::{RULES_LEDGER, RULES_RAFT, Scope};
 use crate::rejection::{Code, Rejection};
 use crate::schema::Schema;
@@ -41,6 +42,8 @@ pub(crate) fn govern(scope: &mut Scope<'_>, change: &Change, argument: &Value) -
         Change::SetNode(set) => set_node(scope, set),
         Change::RemoveNode(remove) => remove_node(scope, remove),
         Change::SetRules(_) => set_rules(scope, argument),
+        Change::Admit(_) => admit(scope, argument),
+        Change::Activate(change) => activate(scope, change),
         _ => unreachable!("an operation on a document is not governance"),
     }
 }
@@ -102,7 +105,7 @@ fn set_node(scope: &mut Scope<'_>, set: &SetNode) -> Result<(), Halt> {
 }
 
 /// Raft ids come from a counter in the state and are never used twice.
-fn next_raft_id(scope: &mut Scope<'_>) -> Result<u64, Halt> {
+pub(crate) fn next_raft_id(scope: &mut Scope<'_>) -> Result<u64, Halt> {
     let counter = scope.alive("$rules", RULES_RAFT)?.expect("genesis wrote it");
     let last = counter.value.as_ref().and_then(|value| value["last"].as_u64()).expect("genesis wrote it");
     scope.write("$rules", RULES_RAFT, Some(json!({ "last": last + 1 })))?;
@@ -139,11 +142,11 @@ pub(crate) struct Rules {
     pub(crate) rules: u64,
 }
 
-fn usable_key(bytes: &[u8]) -> Result<PublicKey, Rejection> {
+pub(crate) fn usable_key(bytes: &[u8]) -> Result<PublicKey, Rejection> {
     PublicKey::from_bytes(bytes).map_err(|e| Rejection::new(Code::KeyInUse, e.to_string()))
 }
 
-fn need_own(scope: &Scope<'_>, organisation: &str) -> Result<(), Rejection> {
+pub(crate) fn need_own(scope: &Scope<'_>, organisation: &str) -> Result<(), Rejection> {
     if !scope.membership().organisations.contains_key(organisation) {
         return Err(Rejection::new(Code::Unauthorized, format!("{organisation} is no member")));
     }
@@ -153,7 +156,7 @@ fn need_own(scope: &Scope<'_>, organisation: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn need_quorum(scope: &Scope<'_>) -> Result<(), Rejection> {
+pub(crate) fn need_quorum(scope: &Scope<'_>) -> Result<(), Rejection> {
     let membership = scope.membership();
     let approvals = membership.organisations.keys().filter(|name| scope.signed_by(name)).count();
     if approvals < membership.quorum() {

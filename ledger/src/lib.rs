@@ -10,6 +10,7 @@
 //! ```
 
 mod document;
+mod epoch;
 mod error;
 mod execute;
 mod frontier;

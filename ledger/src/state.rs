@@ -41,4 +41,10 @@ pub trait StateReader {
 
     /// Whether a key has ever stood on this ledger, in any role.
     fn key_used(&self, key: &PublicKey) -> Result<bool, KvError>;
+
+    /// The root over the first `size` leaves of the log before the block; none when there are fewer.
+    fn root_at(&self, size: u64) -> Result<Option<Hash>, KvError>;
+
+    /// The tree size after the block at `height`, which is before this one.
+    fn size_after(&self, height: u64) -> Result<Option<u64>, KvError>;
 }

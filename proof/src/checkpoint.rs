@@ -1,9 +1,10 @@
 //! Sign checkpoints and count the organisations that countersigned one.
 
 use crate::note::{Note, NoteSignature, VerifierKey};
-use crate::{Hash, KeyPair, Membership, ProofError};
+use crate::refusal::At;
+use crate::{Check, Hash, KeyPair, Membership, ProofError, PublicKey, Refusal};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A tree size and root of one ledger's log (C2SP tlog-checkpoint with exactly three lines).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,49 +77,29 @@ impl Cosignature {
     }
 }
 
-/// A checkpoint that a quorum of the organisations countersigned. There is no other way to make one.
+/// How many organisations of one epoch countersigned, and how many had to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The epoch.
+    pub epoch: u64,
+    /// Organisations of it that countersigned, each once.
+    pub signed: usize,
+    /// How many are needed.
+    pub quorum: usize,
+    /// How many there are.
+    pub organisations: usize,
+}
+
+/// A checkpoint that a quorum of the organisations countersigned. Only [`crate::Trust`] makes one.
 #[derive(Debug, Clone)]
 pub struct CertifiedCheckpoint {
     checkpoint: Checkpoint,
     note: String,
     signers: BTreeMap<String, BTreeMap<String, u64>>,
+    counts: Vec<Count>,
 }
 
 impl CertifiedCheckpoint {
-    /// Checks a checkpoint note against the membership in force at its size.
-    ///
-    /// A line by an unknown key is skipped, as C2SP asks; one by a known key that fails makes the whole note
-    /// false. It needs a log signature of a member's node, and cosignatures of a quorum of organisations, each
-    /// counted once.
-    pub fn verify(note: &str, origin: &str, membership: &Membership) -> Result<CertifiedCheckpoint, ProofError> {
-        let parsed = Note::parse(note)?;
-        let checkpoint = Checkpoint::parse(&parsed.text)?;
-        if checkpoint.origin != origin {
-            return Err(ProofError::mismatch("checkpoint.origin", origin, &checkpoint.origin));
-        }
-        let mut logs = 0;
-        let mut signers: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-        for line in &parsed.signatures {
-            if let Some(key) = membership.log_key_of(origin, line) {
-                check_log_line(&checkpoint, line, &key)?;
-                logs += usize::from(membership.counts(&key.key, checkpoint.size));
-            } else if let Some(key) = membership.cosign_key_of(line) {
-                let time = check_cosignature_line(&checkpoint, line, &key)?;
-                if membership.counts(&key.key, checkpoint.size) {
-                    let organisation = crate::organisation_of(&line.name).to_owned();
-                    signers.entry(organisation).or_default().insert(line.name.clone(), time);
-                }
-            }
-        }
-        if signers.len() < membership.quorum() {
-            return Err(ProofError::NoQuorum { signed: signers.len(), quorum: membership.quorum() });
-        }
-        if logs == 0 {
-            return Err(ProofError::malformed("checkpoint", "no log signature of a member's node"));
-        }
-        Ok(CertifiedCheckpoint { checkpoint, note: note.to_owned(), signers })
-    }
-
     /// What is certified.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
@@ -133,16 +114,83 @@ impl CertifiedCheckpoint {
     pub fn signers(&self) -> &BTreeMap<String, BTreeMap<String, u64>> {
         &self.signers
     }
+
+    /// The count under the membership in force; under both where an epoch ends.
+    pub fn counts(&self) -> &[Count] {
+        &self.counts
+    }
+
+    /// The epoch that covers it.
+    pub fn epoch(&self) -> u64 {
+        self.counts[0].epoch
+    }
 }
 
-fn check_log_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<(), ProofError> {
+/// Under whom a note is counted.
+pub(crate) struct Tally<'a> {
+    pub(crate) origin: &'a str,
+    /// One membership, or two where an epoch ends.
+    pub(crate) in_force: &'a [&'a Membership],
+    /// The newest document known, which says what no longer counts.
+    pub(crate) revoked: &'a Membership,
+}
+
+/// Counts the signatures of a note: every line by a known key must hold, then quorum, then log signature.
+pub(crate) fn certify(note: &str, parsed: &Note, tally: &Tally<'_>) -> Result<CertifiedCheckpoint, Refusal> {
+    let checkpoint = Checkpoint::parse(&parsed.text).at(Check::File)?;
+    if checkpoint.origin != tally.origin {
+        return Err(ProofError::mismatch("checkpoint.origin", tally.origin, &checkpoint.origin)).at(Check::Genesis);
+    }
+    let mut logged = false;
+    let mut signed = BTreeMap::new();
+    for line in &parsed.signatures {
+        let keys = tally.in_force.iter().find_map(|membership| membership.cosign_key_of(line));
+        let log = tally.in_force.iter().find_map(|membership| membership.log_key_of(tally.origin, line));
+        if let Some(key) = log {
+            check_log_line(&checkpoint, line, &key).at(Check::LogSignature)?;
+            logged |= tally.revoked.counts(&key.key, checkpoint.size);
+        } else if let Some(key) = keys {
+            let time = check_cosignature_line(&checkpoint, line, &key).at(Check::Quorum)?;
+            if tally.revoked.counts(&key.key, checkpoint.size) {
+                signed.insert((line.name.clone(), key.key), time);
+            }
+        }
+    }
+    let counts: Vec<Count> = tally.in_force.iter().map(|membership| count(membership, &signed)).collect();
+    if let Some(short) = counts.iter().find(|count| count.signed < count.quorum) {
+        let Count { epoch, signed, quorum, .. } = *short;
+        return Err(ProofError::NoQuorum { signed, quorum, epoch }).at(Check::Quorum);
+    }
+    if !logged {
+        return Check::LogSignature.refuse("checkpoint", "no log signature of a member's node");
+    }
+    let mut signers: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for ((node, _), time) in signed {
+        signers.entry(crate::organisation_of(&node).to_owned()).or_default().insert(node, time);
+    }
+    Ok(CertifiedCheckpoint { checkpoint, note: note.to_owned(), signers, counts })
+}
+
+/// An organisation counts once, whichever of its nodes signed, and only with the key this membership gives the node.
+fn count(membership: &Membership, signed: &BTreeMap<(String, PublicKey), u64>) -> Count {
+    let of_epoch = signed.keys().filter(|(node, key)| membership.node(node).is_some_and(|keys| keys.cosign == *key));
+    let organisations: BTreeSet<&str> = of_epoch.map(|(node, _)| crate::organisation_of(node)).collect();
+    Count {
+        epoch: membership.epoch,
+        signed: organisations.len(),
+        quorum: membership.quorum(),
+        organisations: membership.organisations.len(),
+    }
+}
+
+pub(crate) fn check_log_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<(), ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("log signature {}", hex::encode(line.id)) };
     let signature = line.signature.as_slice().try_into().map_err(|_| false_line())?;
     let holds = key.key.verify_strict(checkpoint.to_text().as_bytes(), signature);
     if holds { Ok(()) } else { Err(false_line()) }
 }
 
-fn check_cosignature_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<u64, ProofError> {
+pub(crate) fn check_cosignature_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<u64, ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("cosignature of {}", line.name) };
     let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(false_line)?;
     let time = u64::from_be_bytes(*time);

@@ -40,8 +40,10 @@ pub enum ProofError {
         found: String,
     },
     /// Too few organisations countersigned.
-    #[error("certificate: {signed} of the {quorum} organisations needed have countersigned")]
+    #[error("certificate: {signed} of the {quorum} organisations needed in epoch {epoch} have countersigned")]
     NoQuorum {
+        /// Under whose membership it was counted.
+        epoch: u64,
         /// Distinct organisations with a valid cosignature.
         signed: usize,
         /// How many are needed.

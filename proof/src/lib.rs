@@ -7,11 +7,18 @@
 //! The bytes are described for a second implementer in `docs/formats.md`; the golden vectors are in
 //! `proof/tests/vectors`.
 
+mod admission;
 mod canonical;
 mod checkpoint;
+#[cfg(feature = "cli")]
+pub mod cli;
+mod consistency;
 mod error;
+mod evidence;
+mod exhibit;
 mod genesis;
 mod hash;
+mod history_proof;
 mod key;
 mod leaf;
 pub mod limits;
@@ -22,19 +29,27 @@ mod note;
 mod policy;
 mod proposal;
 mod receipt;
+mod refusal;
 mod state_proof;
 mod state_tree;
 mod transaction;
+mod trust;
+mod trust_bundle;
 mod version;
 
+pub use admission::{Admission, AdmittedNode, check_activation, joining};
 pub use canonical::{INTEGER_MAX, canonical, parse_canonical, parse_json};
-pub use checkpoint::{CertifiedCheckpoint, Checkpoint, Cosignature};
+pub use checkpoint::{CertifiedCheckpoint, Checkpoint, Cosignature, Count};
+pub use consistency::{ConsistencyProof, VerifiedConsistency};
 pub use error::ProofError;
+pub use evidence::{Accused, Evidence, SignedHeader, VerifiedEvidence};
+pub use exhibit::Exhibit;
 pub use genesis::{Access, Collection, FoundingNode, FoundingOrganisation, Genesis, GenesisDocument, Limits};
 pub use hash::{Hash, plain_hash, tagged_hash};
+pub use history_proof::{EarlierVersion, HistoryProof, VerifiedHistory};
 pub use key::{KeyPair, PublicKey};
 pub use leaf::{GenesisLeaf, Leaf, Outcome, SealLeaf, TransactionLeaf};
-pub use log_tree::{LogTree, consistency_proof, inclusion_proof, leaf_hash, log_root, node_hash, verify_inclusion};
+pub use log_tree::{LogTree, consistency_proof, inclusion_proof, leaf_hash, log_root, node_hash, verify_consistency, verify_inclusion};
 pub use membership::{Member, Membership, NodeKeys};
 pub use name::{
     SYSTEM_COLLECTIONS, check_account, check_collection, check_document_id, check_name, check_node, organisation_of,
@@ -43,10 +58,13 @@ pub use note::{Note, NoteSignature, VerifierKey};
 pub use policy::{Policy, parse_policy, policy};
 pub use proposal::{Proposal, ProposalHeader};
 pub use receipt::{Receipt, VerifiedReceipt};
+pub use refusal::{Check, Refusal};
 pub use state_proof::{StateAnswer, StateProof, StateProofKind, VerifiedState};
 pub use state_tree::StateTree;
 pub use transaction::{
-    Append, Body, DefineCollection, Increment, Operation, Precondition, RemoveNode, SetAccount, SetNode, SetRules,
+    Activate, Admit, Append, Body, DefineCollection, Increment, Operation, Precondition, RemoveNode, SetAccount, SetNode, SetRules,
     Signer, Transaction, TransactionBytes, Unit, operation, precondition,
 };
+pub use trust::{Anchor, Change, Epoch, PinnedEpoch, Trust};
+pub use trust_bundle::TrustBundle;
 pub use version::{VersionRecord, salt, state_key, value_hash};

@@ -24,6 +24,18 @@ pub const ADDRESS_BYTES_MAX: usize = 256;
 pub const GENESIS_BYTES_MAX: usize = 4 << 20;
 /// Organisations of a ledger.
 pub const ORGANISATIONS_MAX: usize = 64;
+/// Revoked keys of a membership document.
+pub const REVOKED_KEYS_MAX: usize = 1_024;
+/// Epochs that a verifier follows.
+pub const EPOCHS_MAX: usize = 4_096;
+/// Bytes of a trust bundle, and of an exhibit, which holds one.
+pub const TRUST_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a state proof, a consistency proof or an evidence file.
+pub const PROOF_BYTES_MAX: usize = 4 << 20;
+/// Versions of a history proof.
+pub const HISTORY_VERSIONS_MAX: usize = 10_000;
+/// Bytes of a history proof.
+pub const HISTORY_BYTES_MAX: usize = 64 << 20;
 /// Signature lines of a note; C2SP asks verifiers for 16 or more.
 pub const NOTE_SIGNATURES_MAX: usize = 256;
 /// Bytes of a note.

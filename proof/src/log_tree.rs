@@ -99,6 +99,42 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, path: &[Hash]) -> Re
     Ok(hash)
 }
 
+/// Computes the two roots that a consistency path joins, of the first `old` and of `new` leaves; the caller compares
+/// both. `old_root` is what the path starts from where the old log is one complete subtree (RFC 9162, 2.1.4.2).
+pub fn verify_consistency(old: u64, old_root: &Hash, new: u64, path: &[Hash]) -> Result<(Hash, Hash), ProofError> {
+    if old == 0 || old > new {
+        return Err(ProofError::malformed("sizes", format!("{old} and {new}: need 1 <= old <= new")));
+    }
+    ProofError::check_max("path", path.len(), PATH_HASHES_MAX + 1)?;
+    let wrong = |reason: &str| ProofError::malformed("path", reason);
+    if old == new {
+        return if path.is_empty() { Ok((*old_root, *old_root)) } else { Err(wrong("too long for the sizes")) };
+    }
+    let mut rest = path.iter();
+    let (mut at, mut last) = (old - 1, new - 1);
+    while at % 2 == 1 {
+        (at, last) = (at / 2, last / 2);
+    }
+    let seed = if old.is_power_of_two() { old_root } else { rest.next().ok_or_else(|| wrong("too short for the sizes"))? };
+    let (mut old_side, mut new_side) = (*seed, *seed);
+    for hash in rest {
+        if last == 0 {
+            return Err(wrong("too long for the sizes"));
+        }
+        if at % 2 == 1 || at == last {
+            old_side = node_hash(hash, &old_side);
+            new_side = node_hash(hash, &new_side);
+            while at % 2 == 0 && at != 0 {
+                (at, last) = (at / 2, last / 2);
+            }
+        } else {
+            new_side = node_hash(&new_side, hash);
+        }
+        (at, last) = (at / 2, last / 2);
+    }
+    if last == 0 { Ok((old_side, new_side)) } else { Err(wrong("too short for the sizes")) }
+}
+
 /// The largest power of two below the range's length, from its start.
 fn split(range: &Range<u64>) -> u64 {
     let length = range.end - range.start;
@@ -134,6 +170,29 @@ mod tests {
 
     fn leaves(n: u64) -> Vec<Hash> {
         (0..n).map(|i| leaf_hash(&i.to_be_bytes())).collect()
+    }
+
+    #[test]
+    fn every_two_sizes_of_every_small_log_are_joined_and_no_other_root_is() {
+        for new in 1..40u64 {
+            let tree = leaves(new);
+            let Ok(new_root) = log_root(&tree[..], new);
+            for old in 1..=new {
+                let Ok(old_root) = log_root(&tree[..], old);
+                let Ok(path) = consistency_proof(&tree[..], old, new);
+                assert_eq!(verify_consistency(old, &old_root, new, &path), Ok((old_root, new_root)), "{old} {new}");
+                let mut long = path.clone();
+                long.push(new_root);
+                assert_ne!(verify_consistency(old, &old_root, new, &long), Ok((old_root, new_root)));
+                if !path.is_empty() {
+                    let short = verify_consistency(old, &old_root, new, &path[..path.len() - 1]);
+                    assert_ne!(short, Ok((old_root, new_root)));
+                }
+                for other in (1..=new).filter(|other| *other != old && *other != new) {
+                    assert_ne!(verify_consistency(other, &old_root, new, &path), Ok((old_root, new_root)));
+                }
+            }
+        }
     }
 
     #[test]

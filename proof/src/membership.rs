@@ -1,10 +1,11 @@
 //! Know which nodes sign for which organisations, and how many organisations make a quorum.
 
-use crate::limits::DEFINITION_DEPTH_MAX;
+use crate::limits::{DEFINITION_DEPTH_MAX, ORGANISATIONS_MAX, REVOKED_KEYS_MAX};
+use crate::name::check_name;
 use crate::note::{NoteSignature, VerifierKey};
 use crate::{Hash, ProofError, PublicKey, canonical, parse_canonical, plain_hash};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The membership document of one epoch: what a verifier needs and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,13 +52,41 @@ impl Membership {
     /// Reads a membership document.
     pub fn parse(bytes: &[u8]) -> Result<Membership, ProofError> {
         let membership: Membership = parse_canonical("membership", bytes, DEFINITION_DEPTH_MAX)?;
-        if membership.v != 1 {
-            return Err(ProofError::mismatch("membership.v", 1, membership.v));
-        }
-        if membership.quorum != QUORUM_FORMULA {
-            return Err(ProofError::mismatch("membership.quorum", QUORUM_FORMULA, membership.quorum));
-        }
+        membership.check()?;
         Ok(membership)
+    }
+
+    /// Checks version, quorum formula, names, that each organisation has exactly one voter, and that no key stands
+    /// twice.
+    pub fn check(&self) -> Result<(), ProofError> {
+        if self.v != 1 {
+            return Err(ProofError::mismatch("membership.v", 1, self.v));
+        }
+        if self.quorum != QUORUM_FORMULA {
+            return Err(ProofError::mismatch("membership.quorum", QUORUM_FORMULA, &self.quorum));
+        }
+        ProofError::check_max("membership.organisations", self.organisations.len(), ORGANISATIONS_MAX)?;
+        ProofError::check_max("membership.revoked", self.revoked.len(), REVOKED_KEYS_MAX)?;
+        if self.organisations.is_empty() {
+            return Err(ProofError::malformed("membership.organisations", "none"));
+        }
+        let mut keys = BTreeSet::new();
+        for (organisation, member) in &self.organisations {
+            check_name("membership.organisations", organisation)?;
+            if member.nodes.len() != 1 {
+                let reason = format!("{organisation} needs exactly one voter");
+                return Err(ProofError::malformed("membership.organisations.nodes", reason));
+            }
+            for (node, of_node) in &member.nodes {
+                check_name("membership.organisations.nodes", node)?;
+                for key in [of_node.cosign, of_node.log, of_node.proposal] {
+                    if !keys.insert(key) {
+                        return Err(ProofError::malformed("membership", format!("{key} stands twice")));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The hash that a seal names.

@@ -1,8 +1,13 @@
 //! Prove that a leaf is in the log under a certified checkpoint (C2SP tlog-proof).
 
-use crate::limits::{PATH_HASHES_MAX, RECEIPT_BYTES_MAX};
-use crate::{CertifiedCheckpoint, Hash, Leaf, Membership, ProofError, leaf_hash, verify_inclusion};
+use crate::limits::{JSON_DEPTH_MAX, PATH_HASHES_MAX, RECEIPT_BYTES_MAX};
+use crate::refusal::At;
+use crate::{
+    CertifiedCheckpoint, Check, Checkpoint, Hash, Leaf, ProofError, Refusal, Trust, canonical, leaf_hash, parse_canonical,
+    parse_json, verify_inclusion,
+};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
@@ -44,16 +49,52 @@ impl Receipt {
     }
 
     /// Checks everything, in this order: quorum, log signature, inclusion, and the leaf's own form.
-    pub fn verify(&self, origin: &str, membership: &Membership) -> Result<VerifiedReceipt, ProofError> {
-        let certified = CertifiedCheckpoint::verify(&self.note, origin, membership)?;
-        let checkpoint = certified.checkpoint();
-        let root = verify_inclusion(&leaf_hash(&self.leaf), self.index, checkpoint.size, &self.path)?;
-        if root != checkpoint.root {
-            return Err(ProofError::mismatch("receipt.path", checkpoint.root, root));
-        }
-        let leaf = Leaf::parse(&self.leaf)?;
-        Ok(VerifiedReceipt { leaf, index: self.index, certified, epoch: membership.epoch })
+    pub fn verify(&self, trust: &Trust) -> Result<VerifiedReceipt, Refusal> {
+        let certified = trust.certify(&self.note)?;
+        let (leaf, index) = self.include(&certified)?;
+        Ok(VerifiedReceipt { leaf, index, certified })
     }
+
+    /// The leaf, once its path leads to the certified root.
+    pub(crate) fn include(&self, certified: &CertifiedCheckpoint) -> Result<(Leaf, u64), Refusal> {
+        Ok((self.include_in(certified.checkpoint())?, self.index))
+    }
+
+    pub(crate) fn include_in(&self, checkpoint: &Checkpoint) -> Result<Leaf, Refusal> {
+        let root =
+            verify_inclusion(&leaf_hash(&self.leaf), self.index, checkpoint.size, &self.path).at(Check::Inclusion)?;
+        Check::Inclusion.same("receipt.path", &checkpoint.root, &root)?;
+        Leaf::parse(&self.leaf).at(Check::Leaf)
+    }
+
+    /// The receipt as JSON, with the leaf beside the tlog-proof.
+    pub fn to_json(&self) -> Result<Vec<u8>, ProofError> {
+        let leaf = parse_json("receipt.leaf", &self.leaf, JSON_DEPTH_MAX)?;
+        Ok(canonical(&ReceiptJson { kind: "receipt".into(), leaf, proof: self.to_string(), v: 1 }))
+    }
+
+    /// Reads the JSON form. The leaf beside the proof must be the one inside it.
+    pub fn from_json(bytes: &[u8]) -> Result<Receipt, ProofError> {
+        ProofError::check_max("receipt", bytes.len(), 2 * RECEIPT_BYTES_MAX)?;
+        let json: ReceiptJson = parse_canonical("receipt", bytes, JSON_DEPTH_MAX)?;
+        if json.kind != "receipt" || json.v != 1 {
+            return Err(ProofError::malformed("receipt", "not a receipt of version 1"));
+        }
+        let receipt = Receipt::parse(&json.proof)?;
+        if canonical(&json.leaf) != receipt.leaf {
+            return Err(ProofError::malformed("receipt.leaf", "is not the leaf of the proof"));
+        }
+        Ok(receipt)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiptJson {
+    kind: String,
+    leaf: serde_json::Value,
+    proof: String,
+    v: u64,
 }
 
 fn parse_hash_line(line: &str) -> Result<Hash, ProofError> {
@@ -75,7 +116,6 @@ pub struct VerifiedReceipt {
     leaf: Leaf,
     index: u64,
     certified: CertifiedCheckpoint,
-    epoch: u64,
 }
 
 impl VerifiedReceipt {
@@ -96,6 +136,6 @@ impl VerifiedReceipt {
 
     /// The epoch of the membership it was checked against.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.certified.epoch()
     }
 }

@@ -1,10 +1,11 @@
 //! Prove what the state holds, or does not hold, under one document.
 
-use crate::limits::DEFINITION_DEPTH_MAX;
+use crate::limits::{DEFINITION_DEPTH_MAX, PROOF_BYTES_MAX};
 use crate::state_tree::{StateTree, bit, climb};
+use crate::refusal::At;
 use crate::{
-    Hash, Leaf, Membership, ProofError, Receipt, SealLeaf, VerifiedReceipt, VersionRecord, canonical, parse_canonical,
-    plain_hash, state_key, value_hash,
+    Check, Hash, Leaf, ProofError, Receipt, Refusal, SealLeaf, Trust, VerifiedReceipt, VersionRecord, canonical,
+    parse_canonical, plain_hash, state_key, value_hash,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -69,6 +70,7 @@ pub struct VerifiedState {
 impl StateProof {
     /// Reads a state proof file.
     pub fn parse(bytes: &[u8]) -> Result<StateProof, ProofError> {
+        ProofError::check_max("state proof", bytes.len(), PROOF_BYTES_MAX)?;
         let proof: StateProof = parse_canonical("state proof", bytes, DEFINITION_DEPTH_MAX)?;
         if proof.v != 1 {
             return Err(ProofError::mismatch("state proof.v", 1, proof.v));
@@ -81,24 +83,16 @@ impl StateProof {
         canonical(self)
     }
 
-    /// Checks everything about the document `id` of `collection`.
-    pub fn verify(
-        &self,
-        origin: &str,
-        membership: &Membership,
-        collection: &str,
-        id: &str,
-    ) -> Result<VerifiedState, ProofError> {
-        let receipt = Receipt::parse(&self.seal)?.verify(origin, membership)?;
+    /// Checks everything about the document `id` of `collection`: the seal's receipt, then the way to its state root.
+    pub fn verify(&self, trust: &Trust, collection: &str, id: &str) -> Result<VerifiedState, Refusal> {
+        let receipt = Receipt::parse(&self.seal).at(Check::File)?.verify(trust)?;
         let Leaf::Seal(seal) = receipt.leaf().clone() else {
-            return Err(ProofError::malformed("state proof.seal", "the receipt is not of a seal"));
+            return Check::Leaf.refuse("state proof.seal", "the receipt is not of a seal");
         };
         let key = state_key(collection, id);
-        let (end, answer) = self.end_of_way(&key, collection, id)?;
-        let root = climb(&key, end, &self.siblings)?;
-        if root != seal.state {
-            return Err(ProofError::mismatch("state proof.siblings", seal.state, root));
-        }
+        let (end, answer) = self.end_of_way(&key, collection, id).at(Check::State)?;
+        let root = climb(&key, end, &self.siblings).at(Check::State)?;
+        Check::State.same("state proof.siblings", &seal.state, &root)?;
         Ok(VerifiedState { answer, seal, receipt })
     }
 
@@ -144,20 +138,28 @@ impl StateProof {
     }
 
     fn answer_of(&self, record: &VersionRecord) -> Result<StateAnswer, ProofError> {
-        match (&record.value, &self.value, &self.salt) {
-            (None, None, None) => Ok(StateAnswer::Deleted { record: record.clone() }),
-            (Some(_), None, None) => Ok(StateAnswer::Present { record: record.clone(), value: None }),
-            (Some(expected), Some(value), Some(salt)) => {
-                let found = value_hash(salt, &canonical(value));
-                if found != *expected {
-                    return Err(ProofError::mismatch("state proof.value", expected, found));
-                }
-                Ok(StateAnswer::Present { record: record.clone(), value: Some(value.clone()) })
-            }
-            _ => {
-                Err(ProofError::malformed("state proof.value", "value and salt go together, and with a record's value"))
-            }
+        check_value(record, self.salt.as_ref(), self.value.as_ref())?;
+        let record = record.clone();
+        Ok(match record.value {
+            None => StateAnswer::Deleted { record },
+            Some(_) => StateAnswer::Present { record, value: self.value.clone() },
+        })
+    }
+}
+
+/// Whether the value, where it is not withheld, is the one the record names.
+pub(crate) fn check_value(
+    record: &VersionRecord,
+    salt: Option<&Hash>,
+    value: Option<&Value>,
+) -> Result<(), ProofError> {
+    match (&record.value, value, salt) {
+        (_, None, None) => Ok(()),
+        (Some(expected), Some(value), Some(salt)) => {
+            let found = value_hash(salt, &canonical(value));
+            if found == *expected { Ok(()) } else { Err(ProofError::mismatch("proof.value", expected, found)) }
         }
+        _ => Err(ProofError::malformed("proof.value", "value and salt go together, and with a record's value")),
     }
 }
 

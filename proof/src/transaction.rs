@@ -1,7 +1,7 @@
 //! Encode, sign and read transactions: the protobuf messages and their one minimal form.
 
 use crate::hash::tagged;
-use crate::limits::{CALLER_BYTES_MAX, OPERATIONS_MAX, SIGNERS_MAX};
+use crate::limits::{CALLER_BYTES_MAX, NOTE_BYTES_MAX, OPERATIONS_MAX, SIGNERS_MAX};
 use crate::limits::{DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PREDICATE_MEMBERS_MAX};
 use crate::{Hash, KeyPair, ProofError, PublicKey, canonical, check_account, plain_hash, tagged_hash};
 use crate::{check_collection, check_document_id, check_node, parse_canonical};
@@ -67,7 +67,7 @@ pub struct Operation {
     #[prost(message, optional, tag = "3")]
     pub precondition: Option<Precondition>,
     /// What to do.
-    #[prost(oneof = "operation::Change", tags = "4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20")]
+    #[prost(oneof = "operation::Change", tags = "4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22")]
     pub change: Option<operation::Change>,
 }
 
@@ -111,6 +111,12 @@ pub mod operation {
         /// Governance: new limits or rules; alone in its proposal.
         #[prost(message, tag = "20")]
         SetRules(SetRules),
+        /// Records the membership of the next epoch.
+        #[prost(message, tag = "21")]
+        Admit(super::Admit),
+        /// Brings in the membership that was recorded.
+        #[prost(message, tag = "22")]
+        Activate(super::Activate),
     }
 }
 
@@ -222,6 +228,27 @@ pub struct SetRules {
     pub rules: Vec<u8>,
 }
 
+/// Records the membership of the next epoch; needs the governance accounts of a quorum, or of the one organisation whose
+/// own keys are all that changes.
+#[derive(Clone, PartialEq, Message)]
+pub struct Admit {
+    /// Canonical JSON: an [`crate::Admission`].
+    #[prost(bytes = "vec", tag = "1")]
+    pub admission: Vec<u8>,
+}
+
+/// Brings in the recorded membership. Stands alone in its proposal.
+#[derive(Clone, PartialEq, Message)]
+pub struct Activate {
+    /// The 32 bytes of the recorded document's hash.
+    #[prost(bytes = "vec", tag = "1")]
+    pub members: Vec<u8>,
+    /// The note of a checkpoint since the admission, certified by the membership in force, and cosigned by every key
+    /// that joins: its node has caught up and holds the key.
+    #[prost(string, tag = "2")]
+    pub checkpoint: String,
+}
+
 /// A transaction that has its form: minimal bytes, named signers, as many signatures as signers. The
 /// signatures themselves are not checked yet.
 #[derive(Debug, Clone)]
@@ -279,8 +306,8 @@ impl Transaction {
 
     /// Whether it must stand alone in its proposal, because what comes after it is judged by its effect.
     pub fn stands_alone(&self) -> bool {
-        let sets_rules = |o: &Operation| matches!(o.change, Some(operation::Change::SetRules(_)));
-        self.body.operations.iter().any(sets_rules)
+        use operation::Change::{Activate, SetRules};
+        self.body.operations.iter().any(|o| matches!(o.change, Some(SetRules(_) | Activate(_))))
     }
 }
 
@@ -349,8 +376,9 @@ fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
         Change::Append(append) => json("operation.append.value", &append.value, JSON_DEPTH_MAX)?,
         Change::DefineCollection(define) => json("operation.definition", &define.definition, DEFINITION_DEPTH_MAX)?,
         Change::SetRules(rules) => json("operation.rules", &rules.rules, JSON_DEPTH_MAX)?,
+        Change::Admit(admit) => json("operation.admission", &admit.admission, JSON_DEPTH_MAX)?,
         Change::Delete(_) | Change::Increment(_) => Value::Null,
-        Change::SetAccount(_) | Change::SetNode(_) | Change::RemoveNode(_) => Value::Null,
+        Change::SetAccount(_) | Change::SetNode(_) | Change::RemoveNode(_) | Change::Activate(_) => Value::Null,
     };
     match change {
         Change::Increment(increment) => check_pointer(&increment.pointer)?,
@@ -359,6 +387,10 @@ fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
         Change::SetAccount(set) => check_account("operation.account", &set.account)?,
         Change::SetNode(set) => check_node("operation.node", &set.node)?,
         Change::RemoveNode(remove) => check_node("operation.node", &remove.node)?,
+        Change::Activate(activate) => {
+            Hash::from_slice("operation.members", &activate.members)?;
+            ProofError::check_max("operation.checkpoint", activate.checkpoint.len(), NOTE_BYTES_MAX)?;
+        }
         _ => {}
     }
     if operation.is_governance() {
@@ -381,6 +413,8 @@ impl Operation {
                     | Change::SetNode(_)
                     | Change::RemoveNode(_)
                     | Change::SetRules(_)
+                    | Change::Admit(_)
+                    | Change::Activate(_)
             )
         )
     }

@@ -185,7 +185,7 @@ fn proposal_headers() {
 fn checkpoints_and_receipts() {
     let v = vectors();
     let genesis = genesis(&v);
-    let membership = genesis.membership();
+    let trust = Trust::from_genesis(&genesis);
     let hashes: Vec<Hash> = v["leaves"]
         .as_array()
         .expect("an array")
@@ -216,11 +216,11 @@ fn checkpoints_and_receipts() {
             note: note.to_string(),
         };
         assert_eq!(receipt.to_string(), file, "{name}");
-        let verified = Receipt::parse(file).and_then(|r| r.verify(&genesis.origin(), &membership)).expect(name);
+        let verified = Receipt::parse(file).expect("a receipt").verify(&trust).expect(name);
         assert_eq!(verified.certified().signers().len(), 4);
     }
     let exact = Receipt::parse(text(c, "/receipt_exact_quorum")).expect("a receipt");
-    assert_eq!(exact.verify(&genesis.origin(), &membership).expect("three of four").certified().signers().len(), 3);
+    assert_eq!(exact.verify(&trust).expect("three of four").certified().signers().len(), 3);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn no_altered_byte_of_a_receipt_is_believed() {
         let mut bytes = file.as_bytes().to_vec();
         bytes[at] ^= 1;
         let Ok(altered) = std::str::from_utf8(&bytes) else { continue };
-        let verdict = Receipt::parse(altered).and_then(|r| r.verify(&genesis.origin(), &genesis.membership()));
+        let verdict = Receipt::parse(altered).and_then(|r| Ok(r.verify(&Trust::from_genesis(&genesis))?));
         assert!(verdict.is_err(), "byte {at} altered and believed: {altered}");
         refused += 1;
     }
@@ -243,13 +243,12 @@ fn no_altered_byte_of_a_receipt_is_believed() {
 #[test]
 fn state_proofs() {
     let v = vectors();
-    let genesis = genesis(&v);
-    let membership = genesis.membership();
+    let trust = Trust::from_genesis(&genesis(&v));
     let verify = |path: &str, collection: &str, id: &str| {
         let bytes = text(&v, path).as_bytes();
         let proof = StateProof::parse(bytes).expect(path);
         assert_eq!(proof.to_bytes(), bytes, "{path}");
-        proof.verify(&genesis.origin(), &membership, collection, id).map(|verified| verified.answer().clone())
+        proof.verify(&trust, collection, id).map(|verified| verified.answer().clone())
     };
     let neighbour = text(&v, "/checkpoint_1/absent_ids/neighbour");
     let empty = text(&v, "/checkpoint_1/absent_ids/empty");

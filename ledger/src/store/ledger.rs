@@ -5,13 +5,13 @@ use super::kv::{Batch, Kv, KvError};
 use super::reader::{Reader, tree_node};
 use super::rows::*;
 use super::{Position, RocksKv};
-use crate::execute::{Fate, next_version};
+use crate::execute::{Fate, MEMBERS_CURRENT, next_version};
 use crate::rejection::Rejection;
 use crate::schema::Schema;
 use crate::state::IdUse;
 use crate::{Block, Chain, Executor, Frontier, Judged, LedgerError, StateReader, Version};
 use countersign_proof::{
-    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, canonical, leaf_hash,
+    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, canonical, leaf_hash,
 };
 use prost::Message;
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl Ledger {
         let frontier = Frontier::load(tip.size, |level, index| tree_node(&*kv, level, index))?;
         let chain = tip.chain()?;
         let position = tip.position();
-        Ok(Ledger { kv, genesis: genesis.hash(), executor: Executor::default(), frontier, chain, position })
+        Ok(Ledger { kv, genesis: genesis.hash(), executor: Executor::new(genesis.origin()), frontier, chain, position })
     }
 
     fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
@@ -68,7 +68,7 @@ impl Ledger {
         let hash = genesis.hash();
         let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };
         let frontier = Frontier::load(0, |level, index| tree_node(&*kv, level, index))?;
-        let mut ledger = Ledger { kv, genesis: hash, executor: Executor::default(), frontier, chain, position: None };
+        let mut ledger = Ledger { kv, genesis: hash, executor: Executor::new(genesis.origin()), frontier, chain, position: None };
         ledger.append_genesis(genesis)?;
         Ok(ledger)
     }
@@ -261,7 +261,8 @@ fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
 
 /// The hash of the membership document that the block leaves in the state, when it wrote one.
 fn next_members(block: &Block) -> Option<Hash> {
-    let written = block.versions.iter().rev().find(|(_, version)| version.record.collection == "$members");
+    let is_current = |record: &VersionRecord| record.collection == "$members" && record.id == MEMBERS_CURRENT;
+    let written = block.versions.iter().rev().find(|(_, version)| is_current(&version.record));
     written
         .and_then(|(_, version)| version.value.as_ref())
         .map(|value| countersign_proof::plain_hash(&canonical(value)))
@@ -318,5 +319,13 @@ impl StateReader for Reader {
 
     fn key_used(&self, key: &PublicKey) -> Result<bool, KvError> {
         self.key_stands(key)
+    }
+
+    fn root_at(&self, size: u64) -> Result<Option<Hash>, KvError> {
+        if size == 0 || size > self.chain()?.size { Ok(None) } else { self.log_root(size).map(Some) }
+    }
+
+    fn size_after(&self, height: u64) -> Result<Option<u64>, KvError> {
+        Ok(self.seal(height)?.map(|seal| seal.tree_size()))
     }
 }

@@ -4,10 +4,13 @@ use super::Position;
 use super::commitment::way;
 use super::kv::{Batch, Kv, KvError};
 use super::rows::*;
+use crate::execute::MEMBERS_CURRENT;
 use crate::state::{IdUse, Version};
 use crate::{Chain, LedgerError, Violation};
+use countersign_proof::limits::{EPOCHS_MAX, HISTORY_VERSIONS_MAX};
 use countersign_proof::{
-    Cosignature, Hash, Leaf, LogTree, Proposal, PublicKey, Receipt, SealLeaf, StateProof, StateProofKind,
+    ConsistencyProof, Cosignature, EarlierVersion, Epoch, Genesis, Hash, HistoryProof, Leaf, LogTree, Membership,
+    Proposal, PublicKey, Receipt, SealLeaf, StateProof, StateProofKind, TrustBundle, canonical, consistency_proof,
     inclusion_proof, log_root, state_key,
 };
 use prost::Message;
@@ -180,6 +183,39 @@ impl Reader {
         }
     }
 
+    /// Every epoch so far: the membership, and the size after which it is in force.
+    ///
+    /// # Errors
+    /// When the store fails, or holds a membership document that does not have its form.
+    pub fn epochs(&self) -> Result<Vec<Epoch>, KvError> {
+        let corrupt = |message: String| KvError::Corrupt { family: HISTORY, message };
+        let mut epochs = Vec::new();
+        for version in self.history("$members", MEMBERS_CURRENT, 1, EPOCHS_MAX)? {
+            let membership = Membership::parse(&canonical(&version.value)).map_err(|e| corrupt(e.to_string()))?;
+            // Epoch 0 is in force from the first leaf; each other one above the block that brought it in.
+            let after = match version.record.height {
+                0 => 0,
+                height => self.seal(height)?.ok_or_else(|| corrupt(format!("no block {height}")))?.tree_size(),
+            };
+            epochs.push(Epoch { membership, after });
+        }
+        Ok(epochs)
+    }
+
+    /// The trust bundle up to the last epoch whose change is certified: the genesis and each change.
+    pub fn trust_bundle(&self, genesis: &Genesis) -> Result<TrustBundle, KvError> {
+        let mut changes = Vec::new();
+        for epoch in self.epochs()?.into_iter().skip(1) {
+            // Exactly that size: it needs the quorum of both sets.
+            let Some(note) = self.certificate_at(epoch.after)? else { break };
+            let path = inclusion_proof(self, epoch.after - 1, epoch.after)?;
+            let index = epoch.after - 1;
+            let receipt = Receipt { leaf: self.need(LEAVES, &number_key(index))?, index, path, note };
+            changes.push(countersign_proof::Change { members: epoch.membership, seal: receipt.to_string() });
+        }
+        Ok(TrustBundle::new(genesis, changes))
+    }
+
     /// A whole block.
     pub fn block(&self, height: u64) -> Result<Option<StoredBlock>, KvError> {
         let Some(bytes) = self.kv.get(BLOCKS, &number_key(height))? else {
@@ -313,6 +349,12 @@ impl Reader {
         rows.into_iter().next().map(certificate).transpose()
     }
 
+    /// The certified checkpoint of exactly this size.
+    pub fn certificate_at(&self, size: u64) -> Result<Option<String>, KvError> {
+        let note = self.kv.get(CERTIFICATES, &number_key(size))?;
+        note.map(|note| certificate((number_key(size), note))).transpose().map(|found| found.map(|(_, note)| note))
+    }
+
     /// The newest certified checkpoint.
     pub fn newest_certificate(&self) -> Result<Option<(u64, String)>, KvError> {
         self.kv.last(CERTIFICATES, &number_key(0), &number_key(u64::MAX))?.map(certificate).transpose()
@@ -345,7 +387,12 @@ impl Reader {
 
     /// The receipt of a leaf, under the smallest certified checkpoint that covers it; none while none does.
     pub fn receipt(&self, index: u64) -> Result<Option<Receipt>, KvError> {
-        let Some((size, note)) = self.certificate_from(index.saturating_add(1))? else {
+        self.receipt_from(index, 0)
+    }
+
+    /// The same, under the smallest certified checkpoint of `size` or more.
+    pub fn receipt_from(&self, index: u64, size: u64) -> Result<Option<Receipt>, KvError> {
+        let Some((size, note)) = self.certificate_from(size.max(index.saturating_add(1)))? else {
             return Ok(None);
         };
         let path = inclusion_proof(self, index, size)?;
@@ -369,6 +416,47 @@ impl Reader {
         };
         let seal = receipt.to_string();
         Ok(Some(StateProof { kind: StateProofKind::StateProof, neighbour, record, salt, seal, siblings, v: 1, value }))
+    }
+
+    /// A proof that a list of versions written between two heights is complete; `from <= to`. None while `to` is not
+    /// certified, or when it would hold more than [`HISTORY_VERSIONS_MAX`] versions: ask for fewer heights then.
+    pub fn history_proof(
+        &self,
+        collection: &str,
+        id: &str,
+        from: u64,
+        to: u64,
+        height: u64,
+    ) -> Result<Option<HistoryProof>, LedgerError> {
+        let Some(state) = self.state_proof(collection, id, height)? else {
+            return Ok(None);
+        };
+        let mut earlier = Vec::new();
+        let mut after = state.record.clone();
+        while let Some(record) = after.filter(|record| record.height >= from && record.previous.is_some()) {
+            if earlier.len() == HISTORY_VERSIONS_MAX {
+                return Ok(None);
+            }
+            let missing = || KvError::Corrupt { family: HISTORY, message: format!("{id}: a version is missing") };
+            let before = self.version(collection, id, record.version - 1)?.ok_or_else(missing)?;
+            let within = from <= before.record.height && before.record.height <= to;
+            let (salt, value) = if within { (before.salt, before.value) } else { (None, None) };
+            after = Some(before.record.clone());
+            earlier.push(EarlierVersion { record: before.record, salt, value });
+        }
+        Ok(Some(HistoryProof { earlier, from, kind: "history-proof".into(), state, to, v: 1 }))
+    }
+
+    /// A proof that joins the smallest certified checkpoints of `old` and `new` or more; none while one is not there.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<Option<ConsistencyProof>, KvError> {
+        let (Some((old, old_note)), Some((new, new_note))) = (self.certificate_from(old)?, self.certificate_from(new)?)
+        else {
+            return Ok(None);
+        };
+        if old == 0 || old > new {
+            return Ok(None);
+        }
+        Ok(Some(ConsistencyProof::new(old_note, new_note, consistency_proof(self, old, new)?)))
     }
 
     fn need(&self, family: super::kv::Family, key: &[u8]) -> Result<Vec<u8>, KvError> {

@@ -1,0 +1,67 @@
+//! Carry trust from a genesis hash to any epoch in one file.
+
+use crate::limits::{DEFINITION_DEPTH_MAX, TRUST_BYTES_MAX};
+use crate::refusal::At;
+use crate::{Change, Check, Genesis, Hash, ProofError, Refusal, Trust, canonical, parse_canonical};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A trust bundle file; canonical JSON with `"kind":"trust-bundle"`. Nothing in it is believed yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustBundle {
+    /// Every change of membership, ascending.
+    pub changes: Vec<Change>,
+    /// The genesis document.
+    pub genesis: Value,
+    /// What file this is: `trust-bundle`.
+    pub kind: String,
+    /// The form of this file: 1.
+    pub v: u64,
+}
+
+impl TrustBundle {
+    /// The bundle of a genesis and the changes since.
+    pub fn new(genesis: &Genesis, changes: Vec<Change>) -> TrustBundle {
+        let genesis = serde_json::from_slice(genesis.bytes()).expect("a genesis is JSON");
+        TrustBundle { changes, genesis, kind: "trust-bundle".into(), v: 1 }
+    }
+
+    /// Reads a trust bundle file.
+    pub fn parse(bytes: &[u8]) -> Result<TrustBundle, ProofError> {
+        ProofError::check_max("trust bundle", bytes.len(), TRUST_BYTES_MAX)?;
+        // The genesis lies one level deeper than on its own.
+        let bundle: TrustBundle = parse_canonical("trust bundle", bytes, DEFINITION_DEPTH_MAX + 1)?;
+        if bundle.kind != "trust-bundle" || bundle.v != 1 {
+            return Err(ProofError::malformed("trust bundle", "not a trust bundle of version 1"));
+        }
+        Ok(bundle)
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        canonical(self)
+    }
+
+    /// The genesis, when it has the hash that the caller trusts.
+    pub fn genesis(&self, expected: &Hash) -> Result<Genesis, Refusal> {
+        Genesis::parse_expecting(&canonical(&self.genesis), expected).at(Check::Genesis)
+    }
+
+    /// Follows every change from the genesis of this hash.
+    pub fn verify(&self, genesis_hash: &Hash) -> Result<Trust, Refusal> {
+        let mut trust = Trust::from_genesis(&self.genesis(genesis_hash)?);
+        self.changes.iter().try_for_each(|change| trust.follow(change))?;
+        Ok(trust)
+    }
+
+    /// Follows those changes that `trust` does not know yet, from the epoch that the caller pinned.
+    pub fn extend(&self, trust: &mut Trust) -> Result<(), Refusal> {
+        for change in &self.changes {
+            if change.members.epoch > trust.newest().membership.epoch {
+                trust.follow(change)?;
+            }
+        }
+        Ok(())
+    }
+}
