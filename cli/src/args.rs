@@ -5,15 +5,17 @@ use crate::genesis::GenesisCommand;
 use crate::governance::{AdmitNode, DefineCollection, RemoveNode, SetAccount};
 use crate::import::Import;
 use crate::key::KeyCommand;
+use crate::membership::{ActivateMembership, AdmitMembership, ShowMembership};
 use crate::node_init::InitNode;
 use crate::node_run::RunNode;
+use crate::proofs::{GetConsistency, GetEvidence, GetTrust};
 use crate::read::{Get, History, List};
 use crate::receipt::GetReceipt;
 use crate::status::ShowStatus;
 use crate::submit::Submit;
-use crate::verify::VerifyReceipt;
 use crate::watch::Watch;
 use clap::{Parser, Subcommand};
+use countersign_proof::cli::VerifyCommand;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -25,6 +27,8 @@ Exit codes:
   5   unavailable: no node could be reached
   6   unknown: no definite answer in time; submit the same bytes again, it is executed once at the most
   11  verification failed: a proof or certificate does not hold
+  12  verification failed: below, or beside, the newest checkpoint that was verified here before
+  13  evidence whose signatures hold, but which only re-execution can decide
 
 Who calls is given by --node, --genesis, --account and --key, or by COUNTERSIGN_NODE, COUNTERSIGN_GENESIS,
 COUNTERSIGN_ACCOUNT and COUNTERSIGN_KEY.
@@ -32,8 +36,8 @@ COUNTERSIGN_ACCOUNT and COUNTERSIGN_KEY.
 Examples:
   countersign submit --create flights UA1545 --json flight.json
   countersign import --collection flights --id-field flightId flights.ndjson --results results.ndjson
-  countersign receipt get --transaction 4f0c... --out flight.receipt
-  countersign verify receipt --genesis genesis.json flight.receipt";
+  countersign receipt get --transaction 4f0c... --out flight.tlog-proof
+  countersign verify receipt --genesis genesis.json flight.tlog-proof";
 
 /// Countersign: a ledger that companies run together and that anyone can check
 #[derive(Debug, Parser)]
@@ -75,6 +79,18 @@ pub enum Command {
     /// Fetch receipts
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Fetch the trust bundle: the membership from genesis to the newest epoch
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// Fetch proofs that one certified log is the beginning of another
+    #[command(subcommand)]
+    Consistency(ConsistencyCommand),
+    /// Show what organisations have signed that contradicts itself
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+    /// Show and change who is a member
+    #[command(subcommand)]
+    Membership(MembershipCommand),
     /// Check proofs offline, with nothing but the genesis
     #[command(subcommand)]
     Verify(VerifyCommand),
@@ -116,9 +132,31 @@ pub enum ReceiptCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum VerifyCommand {
-    /// Check a receipt: that its leaf is on the ledger and who signed for it
-    Receipt(VerifyReceipt),
+pub enum TrustCommand {
+    /// Fetch the trust bundle, follow it from the genesis, and write it to a file
+    Get(GetTrust),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConsistencyCommand {
+    /// Fetch a consistency proof, verify it and write it to a file
+    Get(GetConsistency),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// List the evidence a node holds, each verified here; and write the files
+    List(GetEvidence),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MembershipCommand {
+    /// Show every epoch, and what is admitted
+    Show(ShowMembership),
+    /// Record the membership of the next epoch
+    Admit(AdmitMembership),
+    /// Bring in what was admitted
+    Activate(ActivateMembership),
 }
 
 #[derive(Debug, Subcommand)]

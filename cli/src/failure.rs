@@ -2,6 +2,7 @@
 
 use countersign_client::ClientError;
 use countersign_proof::ProofError;
+use countersign_proof::cli::CliFailure;
 use std::path::Path;
 use thiserror::Error;
 
@@ -23,6 +24,9 @@ pub enum Failure {
     /// A proof does not hold.
     #[error("verification failed: {0}")]
     Unverified(String),
+    /// What the verifier said.
+    #[error("{0}")]
+    Verify(#[from] CliFailure),
     /// What the SDK said.
     #[error("{0}")]
     Client(#[from] ClientError),
@@ -45,6 +49,7 @@ impl Failure {
             Failure::Unknown(_) => 6,
             Failure::Unverified(_) => 11,
             Failure::PipeClosed => 0,
+            Failure::Verify(failure) => failure.exit_code(),
             Failure::Client(error) => match error {
                 ClientError::KeyFile { .. } | ClientError::Invalid { .. } | ClientError::Malformed(_) => 2,
                 ClientError::Refused { .. } | ClientError::Denied { .. } => 4,

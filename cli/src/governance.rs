@@ -92,6 +92,13 @@ pub struct RemoveNode {
     approved: Approved,
 }
 
+impl Approved {
+    /// A client for the caller.
+    pub fn client(&self) -> Result<countersign_client::Client, Failure> {
+        self.connection.client()
+    }
+}
+
 pub async fn define_collection(command: &DefineCollection) -> Result<(), Failure> {
     let definition = collection(&command.schema, command.write.iter().map(String::as_str))?;
     govern(&command.approved, |builder| builder.define_collection(&command.name, &definition)).await
@@ -110,7 +117,7 @@ pub async fn remove_node(command: &RemoveNode) -> Result<(), Failure> {
     govern(&command.approved, |builder| builder.remove_node(&command.target)).await
 }
 
-async fn govern(
+pub async fn govern(
     approved: &Approved,
     operation: impl FnOnce(TransactionBuilder) -> TransactionBuilder,
 ) -> Result<(), Failure> {

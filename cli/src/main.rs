@@ -7,18 +7,20 @@ mod genesis;
 mod governance;
 mod import;
 mod key;
+mod membership;
 mod node_init;
 mod node_run;
 mod output;
+mod proofs;
 mod read;
 mod receipt;
 mod status;
 mod submit;
-mod verify;
 mod watch;
 
 use args::{Cli, Command, NodeCommand};
 use clap::Parser;
+use countersign_proof::cli::CliFailure;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) => Err(Failure::Other(format!("no runtime: {error}"))),
     };
     match result {
-        Ok(()) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::PipeClosed | Failure::Verify(CliFailure::PipeClosed)) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("countersign: {failure}");
             ExitCode::from(failure.exit_code())
@@ -47,7 +49,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
-    use args::{AccountCommand, CollectionCommand, ReceiptCommand, TokenCommand, VerifyCommand};
+    use args::{
+        AccountCommand, CollectionCommand, ConsistencyCommand, EvidenceCommand, MembershipCommand, ReceiptCommand,
+        TokenCommand, TrustCommand,
+    };
     match command {
         Command::Key(command) => key::run(&command),
         Command::Genesis(command) => genesis::run(&command),
@@ -64,7 +69,13 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::List(command) => read::list(&command).await,
         Command::Watch(command) => watch::run(&command).await,
         Command::Receipt(ReceiptCommand::Get(command)) => receipt::run(&command).await,
-        Command::Verify(VerifyCommand::Receipt(command)) => verify::run(&command),
+        Command::Verify(command) => Ok(countersign_proof::cli::run(&command)?),
+        Command::Trust(TrustCommand::Get(command)) => proofs::trust(&command).await,
+        Command::Consistency(ConsistencyCommand::Get(command)) => proofs::consistency(&command).await,
+        Command::Evidence(EvidenceCommand::List(command)) => proofs::evidence(&command).await,
+        Command::Membership(MembershipCommand::Show(command)) => membership::show(&command).await,
+        Command::Membership(MembershipCommand::Admit(command)) => membership::admit(&command).await,
+        Command::Membership(MembershipCommand::Activate(command)) => membership::activate(&command).await,
         Command::Status(command) => status::run(&command).await,
         Command::Token(TokenCommand::New(command)) => connection::new_token(&command),
     }

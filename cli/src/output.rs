@@ -96,19 +96,7 @@ pub fn key(path: &Path) -> Result<KeyPair, Failure> {
     Ok(countersign_client::key_file::read(path)?)
 }
 
-/// Seconds since 1970 as `2025-11-23T10:00:00Z`.
-pub fn utc(seconds: u64) -> String {
-    // Days to a date in the proleptic Gregorian calendar: H. Hinnant, "chrono-compatible low-level date algorithms".
-    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let (day, month) =
-        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
+pub use countersign_proof::cli::utc;
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,10 @@
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::{self, json_of};
+use crate::proofs::write_proof;
 use clap::{Args, ValueEnum};
 use countersign_client::v1::Document;
-use countersign_client::{At, ClientError, Consistency, ProvenDocument};
+use countersign_client::{At, Client, ClientError, Consistency, ProvenDocument};
 use countersign_proof::StateAnswer;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,9 @@ pub struct Get {
     /// Ask for a state proof, verify it, and write it to this file
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
+    /// Write an exhibit: the proof with its trust bundle
+    #[arg(long, requires = "proof")]
+    exhibit: bool,
     /// Print everything as JSON, not only the value
     #[arg(long)]
     json: bool,
@@ -57,6 +61,18 @@ pub struct History {
     /// The first version
     #[arg(long, value_name = "N", default_value_t = 1)]
     from_version: u64,
+    /// Ask for a proof that the list is complete, verify it, and write it to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "from_version")]
+    proof: Option<PathBuf>,
+    /// Write an exhibit: the proof with its trust bundle
+    #[arg(long, requires = "proof")]
+    exhibit: bool,
+    /// With --proof: the first height
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "proof")]
+    from_height: u64,
+    /// With --proof: the last height [default: the newest certified]
+    #[arg(long, value_name = "N", requires = "proof")]
+    to_height: Option<u64>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -91,7 +107,8 @@ pub async fn get(command: &Get) -> Result<(), Failure> {
     };
     if let Some(file) = &command.proof {
         let proven = client.get_proven_document(&command.collection, &command.id, at).await?;
-        return print_proven(command, &proven, file);
+        write_proof(&client, file, &proven.file, command.exhibit).await?;
+        return print_proven(command, &proven);
     }
     let consistency = match command.consistency {
         ConsistencyName::Linearizable => Consistency::Linearizable,
@@ -110,8 +127,7 @@ pub async fn get(command: &Get) -> Result<(), Failure> {
     print_value(command, document.deleted, &json_of(&document.value))
 }
 
-fn print_proven(command: &Get, proven: &ProvenDocument, file: &Path) -> Result<(), Failure> {
-    output::write_file(file, &proven.file)?;
+fn print_proven(command: &Get, proven: &ProvenDocument) -> Result<(), Failure> {
     let (height, time) = (proven.proof.seal().height, proven.proof.seal().time);
     let (record, value, deleted) = match proven.proof.answer() {
         StateAnswer::Present { record, value } => (Some(record), value.clone(), false),
@@ -146,11 +162,32 @@ fn print_value(command: &Get, deleted: bool, value: &Value) -> Result<(), Failur
 
 pub async fn history(command: &History) -> Result<(), Failure> {
     let client = command.connection.client()?;
+    if let Some(file) = &command.proof {
+        return prove_history(command, &client, file).await;
+    }
     let mut next = Some(command.from_version);
     while let Some(from) = next {
         let page = client.get_history(&command.collection, &command.id, from, PAGE_SIZE_MAX as u32).await?;
         page.versions.iter().try_for_each(|document| print_one(document, command.json))?;
         next = page.next_version;
+    }
+    Ok(())
+}
+
+async fn prove_history(command: &History, client: &Client, file: &Path) -> Result<(), Failure> {
+    let (from, to) = (command.from_height, command.to_height);
+    let (proof, history) = client.history_proof(&command.collection, &command.id, from, to).await?;
+    write_proof(client, file, &proof, command.exhibit).await?;
+    let (from, to) = history.heights();
+    eprintln!("proved: {} versions, all that were written at heights {from} to {to}", history.versions().len());
+    for (record, value) in history.versions() {
+        let (version, height) = (record.version, record.height);
+        if command.json {
+            output::line(json!({ "record": record, "value": value }))?;
+        } else {
+            let value = value.as_ref().map_or("deleted".to_owned(), Value::to_string);
+            output::line(format_args!("{}\tversion {version}\theight {height}\t{value}", record.id))?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::{self, duration, hash};
+use crate::proofs::write_proof;
 use clap::{ArgGroup, Args};
 use countersign_client::ReceiptOf;
 use countersign_proof::Hash;
@@ -12,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("of").required(true).args(["transaction", "leaf", "height"])),
-    after_help = "Example:\n  countersign receipt get --transaction 4f0c... --out flight.receipt"
+    after_help = "Example:\n  countersign receipt get --transaction 4f0c... --out flight.tlog-proof"
 )]
 pub struct GetReceipt {
     /// That of a transaction
@@ -30,6 +31,15 @@ pub struct GetReceipt {
     /// The file to write; - for the standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Write the leaf's bytes beside it
+    #[arg(long, value_name = "FILE")]
+    leaf_out: Option<PathBuf>,
+    /// Under a checkpoint of at least this size, such as the newest one you verified
+    #[arg(long, value_name = "SIZE", default_value_t = 0)]
+    checkpoint_size: u64,
+    /// Write an exhibit: the receipt with its trust bundle, so that one file and the genesis hash suffice
+    #[arg(long)]
+    exhibit: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -40,8 +50,13 @@ pub async fn run(command: &GetReceipt) -> Result<(), Failure> {
         (None, Some(index), _) => ReceiptOf::Leaf(index),
         (None, None, height) => ReceiptOf::Height(height.expect("one of the three is required")),
     };
-    let proven = command.connection.client()?.receipt(of, command.wait).await?;
-    output::write_file(&command.out, proven.receipt.as_bytes())?;
+    let client = command.connection.client()?;
+    let proven = client.receipt_under(of, command.checkpoint_size, command.wait).await?;
+    if let Some(path) = &command.leaf_out {
+        let leaf = countersign_proof::Receipt::parse(&proven.receipt).map_err(|e| Failure::Other(e.to_string()))?.leaf;
+        output::write_file(path, &leaf)?;
+    }
+    write_proof(&client, &command.out, proven.receipt.as_bytes(), command.exhibit).await?;
     let (index, size) = (proven.proof.index(), proven.proof.certified().checkpoint().size);
     let organisations: Vec<&str> = proven.proof.certified().signers().keys().map(String::as_str).collect();
     eprintln!("verified: leaf {index} of {size}, countersigned by {}", organisations.join(", "));

@@ -48,6 +48,16 @@ fn print(status: &Status) -> Result<(), Failure> {
         "mempool     {} transactions, {} bytes",
         status.mempool_transactions, status.mempool_bytes
     ))?;
+    output::line(format_args!(
+        "signing     {}",
+        if status.not_signing.is_empty() { "yes" } else { &status.not_signing }
+    ))?;
+    if !status.joining.is_empty() {
+        output::line(format_args!("joining     {}", status.joining.join(", ")))?;
+    }
+    if status.evidence > 0 {
+        output::line(format_args!("evidence    {} files, against {}", status.evidence, status.accused.join(", ")))?;
+    }
     for peer in &status.peers {
         let role = if peer.voter { "voter" } else { "observer" };
         let connected = if peer.control_connected && peer.bulk_connected { "connected" } else { "not connected" };
@@ -63,7 +73,8 @@ fn to_json(status: &Status) -> Value {
         "mempool_transactions": status.mempool_transactions, "missing": status.missing, "node": status.node,
         "origin": status.origin, "quorum": status.quorum, "raft_id": status.raft_id, "release": status.release,
         "rules": status.rules, "state_root": hex::encode(&status.state_root), "term": status.term,
-        "tree_size": status.tree_size,
+        "tree_size": status.tree_size, "not_signing": status.not_signing, "joining": status.joining,
+        "evidence": status.evidence, "accused": status.accused,
     });
     for (name, cursor) in cursors(status) {
         all[name] = json!({ "height": cursor.height, "index": cursor.index });

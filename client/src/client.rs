@@ -4,11 +4,11 @@ use crate::ClientError;
 use crate::limits::{NODES_MAX, READ_TIMEOUT};
 use crate::tls::connect_lazy;
 use crate::token::TokenSource;
-use countersign_proof::{Genesis, Hash, KeyPair, Membership, ProofError, PublicKey};
+use countersign_proof::{Check, Genesis, Hash, KeyPair, ProofError, PublicKey, Refusal, Trust, TrustBundle};
 use countersign_proto::v1::ledger_client::LedgerClient;
-use countersign_proto::v1::{GetStatusRequest, Status};
-use std::sync::Arc;
+use countersign_proto::v1::{GetStatusRequest, GetTrustBundleRequest, Status};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tonic::transport::Channel;
 
 /// What a client needs to know.
@@ -35,7 +35,8 @@ pub struct Client {
 struct Inner {
     config: Config,
     origin: String,
-    membership: Membership,
+    /// The epochs known so far; it grows when a proof is of an epoch that is not known yet.
+    trust: Mutex<Arc<Trust>>,
     nodes: Vec<LedgerClient<Channel>>,
     /// The node that is asked; moves on when it does not answer.
     current: AtomicUsize,
@@ -64,10 +65,11 @@ impl Client {
         let mut keys: Vec<PublicKey> = founders.flat_map(|o| o.nodes.values().map(|node| node.tls)).collect();
         keys.extend(&config.tls_keys);
         let nodes = config.nodes.iter().map(|node| connect_lazy(node, &keys)).collect::<Result<_, _>>()?;
-        let (origin, membership) = (config.genesis.origin(), config.genesis.membership());
+        let origin = config.genesis.origin();
+        let trust = Mutex::new(Arc::new(Trust::from_genesis(&config.genesis)));
         let tokens = TokenSource::new(origin.clone(), config.account.clone(), config.key.clone());
         let current = AtomicUsize::new(0);
-        Ok(Client { inner: Arc::new(Inner { config, origin, membership, nodes, current, tokens }) })
+        Ok(Client { inner: Arc::new(Inner { config, origin, trust, nodes, current, tokens }) })
     }
 
     /// Where the node that answers stands.
@@ -85,9 +87,39 @@ impl Client {
         &self.inner.origin
     }
 
-    /// The membership that receipts are verified against: that of the genesis.
-    pub fn membership(&self) -> &Membership {
-        &self.inner.membership
+    /// The epochs that proofs are verified under, as far as they are known.
+    pub fn trust(&self) -> Arc<Trust> {
+        self.inner.trust.lock().expect("no panic under the lock").clone()
+    }
+
+    /// Follows the membership to the newest epoch that a node shows, verified from the genesis or from what is known.
+    pub async fn follow_epochs(&self) -> Result<TrustBundle, ClientError> {
+        let call = |mut node: LedgerClient<Channel>, request| async move { node.get_trust_bundle(request).await };
+        let response = self.ask(GetTrustBundleRequest {}, call).await?;
+        let bundle = TrustBundle::parse(&response.bundle).map_err(unverified)?;
+        bundle.genesis(&self.genesis_hash()).map_err(|refusal| unverified(refusal.error))?;
+        let mut trust = (*self.trust()).clone();
+        bundle.extend(&mut trust).map_err(|refusal| unverified(refusal.error))?;
+        let mut known = self.inner.trust.lock().expect("no panic under the lock");
+        if trust.epochs().len() > known.epochs().len() {
+            *known = Arc::new(trust);
+        }
+        Ok(bundle)
+    }
+
+    /// Judges a proof under the epochs known; what is refused for its signers or its epoch is judged once more after
+    /// asking for the epochs since.
+    pub(crate) async fn judge<T>(&self, verify: impl Fn(&Trust) -> Result<T, Refusal>) -> Result<T, ClientError> {
+        let known = self.trust();
+        let refusal = match verify(&known) {
+            Ok(verified) => return Ok(verified),
+            Err(refusal) => refusal,
+        };
+        let may_be_newer = matches!(refusal.check, Check::Quorum | Check::LogSignature | Check::Epochs);
+        if may_be_newer && self.follow_epochs().await.is_ok() && self.trust().epochs().len() > known.epochs().len() {
+            return verify(&self.trust()).map_err(|refusal| unverified(refusal.error));
+        }
+        Err(unverified(refusal.error))
     }
 
     pub(crate) fn genesis_hash(&self) -> Hash {

@@ -3,10 +3,15 @@
 use crate::client::unverified;
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
 use crate::{Client, ClientError, Consistency};
-use countersign_proof::{Hash, Leaf, Receipt, StateAnswer, StateProof, VerifiedReceipt, VerifiedState, canonical};
+use countersign_proof::{
+    ConsistencyProof, Hash, HistoryProof, Leaf, Receipt, StateAnswer, StateProof, VerifiedConsistency, VerifiedHistory,
+    VerifiedReceipt, VerifiedState, canonical,
+};
+use countersign_proto::v1::ledger_client::LedgerClient;
 use countersign_proto::v1::{self, get_document_request, get_receipt_request};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tonic::transport::Channel;
 
 /// Which version of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +82,7 @@ impl Client {
         }
         let response = self.ask_document(collection, id, at, Consistency::CertifiedRead, true).await?;
         let file = StateProof::parse(&response.state_proof).map_err(unverified)?;
-        let proof = file.verify(self.origin(), self.membership(), collection, id).map_err(unverified)?;
+        let proof = self.judge(|trust| file.verify(trust, collection, id)).await?;
         let height = proof.seal().height;
         if let At::Height(asked) = at
             && asked != height
@@ -111,6 +116,60 @@ impl Client {
         self.ask(request, |mut node, request| async move { node.get_history(request).await }).await
     }
 
+    /// A proof that the versions written between two heights are all there are, verified. `to` none is the newest.
+    pub async fn history_proof(
+        &self,
+        collection: &str,
+        id: &str,
+        from: u64,
+        to: Option<u64>,
+    ) -> Result<(Vec<u8>, VerifiedHistory), ClientError> {
+        let (collection, id) = (collection.to_owned(), id.to_owned());
+        let request = v1::GetHistoryProofRequest { collection, id, from_height: from, to_height: to };
+        let asked = request.clone();
+        let file =
+            self.ask(request, |mut node, request| async move { node.get_history_proof(request).await }).await?.proof;
+        let parsed = HistoryProof::parse(&file).map_err(unverified)?;
+        let proof = self.judge(|trust| parsed.verify(trust, &asked.collection, &asked.id)).await?;
+        if proof.heights().0 != from || to.is_some_and(|to| proof.heights().1 != to) {
+            return Err(ClientError::mismatch("history proof.from", from, proof.heights().0));
+        }
+        Ok((file, proof))
+    }
+
+    /// A proof that the certified log at `new` (0 for the newest) begins with the one at `old`, verified.
+    pub async fn consistency_proof(&self, old: u64, new: u64) -> Result<(Vec<u8>, VerifiedConsistency), ClientError> {
+        let request = v1::GetConsistencyProofRequest { old_size: old, new_size: new };
+        let call = self.ask(request, |mut node, request| async move { node.get_consistency_proof(request).await });
+        let file = call.await?.proof;
+        let parsed = ConsistencyProof::parse(&file).map_err(unverified)?;
+        let proof = self.judge(|trust| parsed.verify(trust)).await?;
+        if proof.smaller().checkpoint().size < old || proof.larger().checkpoint().size < new {
+            return Err(ClientError::mismatch("consistency proof.old", old, proof.smaller().checkpoint().size));
+        }
+        Ok((file, proof))
+    }
+
+    /// The membership that is admitted, and what an `activate` of it needs.
+    pub async fn activation(&self) -> Result<v1::GetActivationResponse, ClientError> {
+        let call = |mut node: LedgerClient<Channel>, request| async move { node.get_activation(request).await };
+        self.ask(v1::GetActivationRequest {}, call).await
+    }
+
+    /// The evidence a node holds, each file as it is: nothing of it is believed until it is verified.
+    pub async fn evidence(&self) -> Result<Vec<v1::EvidenceFile>, ClientError> {
+        let call = |mut node: LedgerClient<Channel>, request| async move { node.list_evidence(request).await };
+        Ok(self.ask(v1::ListEvidenceRequest {}, call).await?.evidence)
+    }
+
+    /// Whole blocks from a height up to the certified one, as the node gives them: for whoever executes them again.
+    pub async fn export_blocks(&self, from_height: u64) -> Result<tonic::Streaming<v1::ExportedBlock>, ClientError> {
+        let (at, mut node) = self.node();
+        let request = self.request(v1::ExportBlocksRequest { from_height });
+        let stream = node.export_blocks(request).await;
+        Ok(stream.map_err(|status| self.named(at, ClientError::of_read(&status)))?.into_inner())
+    }
+
     /// A transaction with what became of it.
     pub async fn get_transaction(&self, id: Hash) -> Result<v1::GetTransactionResponse, ClientError> {
         let request = v1::GetTransactionRequest { transaction_id: id.0.to_vec() };
@@ -126,11 +185,21 @@ impl Client {
     /// A receipt, verified against the genesis and to be of the leaf that was asked for. Waits up to `wait` for the
     /// leaf to be there and certified.
     pub async fn receipt(&self, of: ReceiptOf, wait: Duration) -> Result<ProvenReceipt, ClientError> {
+        self.receipt_under(of, 0, wait).await
+    }
+
+    /// The same, under a checkpoint of at least `checkpoint_size`.
+    pub async fn receipt_under(
+        &self,
+        of: ReceiptOf,
+        checkpoint_size: u64,
+        wait: Duration,
+    ) -> Result<ProvenReceipt, ClientError> {
         let deadline = Instant::now() + wait;
         let mut backoff = BACKOFF_MIN;
         loop {
-            let error = match self.ask_receipt(of).await {
-                Ok(receipt) => return self.check_receipt(of, receipt),
+            let error = match self.ask_receipt(of, checkpoint_size).await {
+                Ok(receipt) => return self.check_receipt(of, receipt).await,
                 Err(error) => error,
             };
             let may_come = matches!(error, ClientError::NotFound { .. } | ClientError::Refused { .. });
@@ -160,19 +229,19 @@ impl Client {
         self.ask(request, |mut node, request| async move { node.get_document(request).await }).await
     }
 
-    async fn ask_receipt(&self, of: ReceiptOf) -> Result<String, ClientError> {
+    async fn ask_receipt(&self, of: ReceiptOf, checkpoint_size: u64) -> Result<String, ClientError> {
         let of = match of {
             ReceiptOf::Transaction(id) => get_receipt_request::Of::TransactionId(id.0.to_vec()),
             ReceiptOf::Leaf(index) => get_receipt_request::Of::LeafIndex(index),
             ReceiptOf::Height(height) => get_receipt_request::Of::Height(height),
         };
-        let request = v1::GetReceiptRequest { of: Some(of) };
+        let request = v1::GetReceiptRequest { of: Some(of), checkpoint_size };
         Ok(self.ask(request, |mut node, request| async move { node.get_receipt(request).await }).await?.receipt)
     }
 
-    fn check_receipt(&self, of: ReceiptOf, receipt: String) -> Result<ProvenReceipt, ClientError> {
+    async fn check_receipt(&self, of: ReceiptOf, receipt: String) -> Result<ProvenReceipt, ClientError> {
         let parsed = Receipt::parse(&receipt).map_err(unverified)?;
-        let proof = parsed.verify(self.origin(), self.membership()).map_err(unverified)?;
+        let proof = self.judge(|trust| parsed.verify(trust)).await?;
         let (asked, found) = match (of, proof.leaf()) {
             (ReceiptOf::Transaction(id), Leaf::Transaction(leaf)) => (id.to_string(), leaf.id.to_string()),
             (ReceiptOf::Leaf(index), _) => (index.to_string(), proof.index().to_string()),

@@ -4,9 +4,9 @@ use crate::ClientError;
 use crate::limits::EXPIRY;
 use crate::token::now_ms;
 use countersign_proof::{
-    Append, Body, Collection, DefineCollection, Hash, Increment, KeyPair, Limits, Operation, Precondition, PublicKey,
-    RemoveNode, SetAccount, SetNode, SetRules, Signer, Transaction, Unit, canonical, operation::Change,
-    precondition::Condition, tagged_hash,
+    Activate, Admission, Admit, Append, Body, Collection, DefineCollection, Hash, Increment, KeyPair, Limits,
+    Operation, Precondition, PublicKey, RemoveNode, SetAccount, SetNode, SetRules, Signer, Transaction, Unit,
+    canonical, operation::Change, precondition::Condition, tagged_hash,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -96,6 +96,18 @@ impl TransactionBuilder {
     pub fn set_rules(self, limits: &Limits, rules: u64) -> TransactionBuilder {
         let rules = canonical(&json!({ "limits": limits, "rules": rules }));
         self.governance(Change::SetRules(SetRules { rules }))
+    }
+
+    /// Governance: records the membership of the next epoch. Needs the governance accounts of a quorum, or of the one
+    /// organisation whose own keys are all that changes.
+    pub fn admit(self, admission: &Admission) -> TransactionBuilder {
+        self.governance(Change::Admit(Admit { admission: canonical(admission) }))
+    }
+
+    /// Governance: brings in the recorded membership. `checkpoint` is the note that a node's `GetActivation` gives.
+    pub fn activate(self, members: Hash, checkpoint: &str) -> TransactionBuilder {
+        let activate = Activate { members: members.0.to_vec(), checkpoint: checkpoint.to_owned() };
+        self.governance(Change::Activate(activate))
     }
 
     /// The operation added last applies only if its document is not there.

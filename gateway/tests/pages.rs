@@ -4,7 +4,7 @@ mod common;
 
 use common::{Network, create, href, operation};
 use countersign_proof::operation::Change;
-use countersign_proof::{Increment, Membership, Precondition, Receipt, precondition::Condition};
+use countersign_proof::{Increment, Precondition, Receipt, Trust, precondition::Condition};
 
 #[tokio::test]
 async fn the_overview_shows_cursors_members_and_blocks() {
@@ -95,8 +95,7 @@ async fn a_receipt_is_there_once_it_is_certified_and_verifies() {
     assert_eq!(page.status, 200);
     assert_eq!(page.headers["content-type"], "text/plain; charset=utf-8");
     assert_eq!(page.headers["content-disposition"], format!("attachment; filename=\"{id}.receipt\""));
-    let members: Membership = network.genesis.membership();
-    Receipt::parse(&page.text).expect("its form").verify(&network.genesis.origin(), &members).expect("its proof");
+    Receipt::parse(&page.text).expect("its form").verify(&Trust::from_genesis(&network.genesis)).expect("its proof");
 }
 
 #[tokio::test]

@@ -259,16 +259,16 @@ fn receipts_and_state_proofs_verify_once_a_quorum_signed() {
     }
     let note = Note { text: checkpoint.to_text(), signatures }.to_string();
     reader.put_certificate(size, &note).expect("writes");
-    let membership = bench.genesis.membership();
+    let trust = Trust::from_genesis(&bench.genesis);
     for index in 0..size {
         let receipt = reader.receipt(index).expect("reads").expect("certified");
-        receipt.verify(&bench.genesis.origin(), &membership).expect("verifies");
+        receipt.verify(&trust).expect("verifies");
     }
     for height in 1..=3 {
         for (id, present) in [("S-1", true), ("S-2", height == 2), ("S-3", false), ("S-4", false)] {
             let proof = reader.state_proof("shipments", id, height).expect("reads").expect("certified");
             let proof = StateProof::parse(&proof.to_bytes()).expect("its own bytes");
-            let state = proof.verify(&bench.genesis.origin(), &membership, "shipments", id).expect("verifies");
+            let state = proof.verify(&trust, "shipments", id).expect("verifies");
             assert_eq!(matches!(state.answer(), StateAnswer::Present { .. }), present, "{id} at {height}");
         }
     }

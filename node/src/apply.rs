@@ -2,13 +2,14 @@
 
 use crate::NodeError;
 use crate::catch_up::CatchUp;
-use crate::cursors::Applied;
+use crate::cursors::{Applied, Epochs};
 use crate::verifier::Verifier;
 use bytes::Bytes;
 use countersign_consensus::{Committed, Entry};
-use countersign_ledger::store::{Appended, Ledger, Position};
+use countersign_ledger::store::{Appended, Ledger, Position, Reader};
 use countersign_ledger::{Judged, Skip, judge};
-use countersign_proof::{Checkpoint, Hash, Transaction};
+use countersign_proof::{Checkpoint, Hash, Membership, Transaction, Trust, canonical};
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 /// A block that was written, for the sign station.
@@ -17,6 +18,14 @@ pub(crate) struct Sealed {
     pub(crate) height: u64,
     pub(crate) index: u64,
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) epochs: Arc<Epochs>,
+}
+
+impl Sealed {
+    /// Whether an epoch ends here: exactly this size must be signed, and nothing above it before both sets have.
+    pub(crate) fn ends_epoch(&self) -> bool {
+        self.epochs.trust.in_force(self.checkpoint.size).len() > 1
+    }
 }
 
 pub(crate) struct Apply {
@@ -32,14 +41,23 @@ pub(crate) struct Apply {
 }
 
 /// What `applied` starts from.
-pub(crate) fn starting_point(ledger: &Ledger) -> Applied {
-    Applied {
+pub(crate) fn starting_point(ledger: &Ledger, origin: &str) -> Result<Applied, NodeError> {
+    Ok(Applied {
         position: ledger.position(),
         chain: ledger.chain().clone(),
         log_root: ledger.log_root(),
         skipped_term: 0,
         governed_height: 0,
-    }
+        epochs: Arc::new(read_epochs(&ledger.reader(), origin)?),
+    })
+}
+
+/// The epochs that the ledger has executed.
+pub(crate) fn read_epochs(reader: &Reader, origin: &str) -> Result<Epochs, NodeError> {
+    let trust = Trust::executed(origin, reader.epochs()?);
+    let next = reader.document("$members", "next")?.and_then(|version| version.value);
+    let next = next.map(|value| Membership::parse(&canonical(&value))).transpose();
+    Ok(Epochs { trust, next: next.map_err(|e| NodeError::Halted(e.to_string()))? })
 }
 
 impl Apply {
@@ -105,18 +123,24 @@ impl Apply {
         // On disk now: the entry, synced. After the write below: the block and its Raft position, together, unsynced;
         // a crash takes both back and the entry is applied again from the log.
         let appended = self.ledger.append(position, judged)?;
+        let wrote = |collection: &str| appended.block.versions.iter().any(|(_, v)| v.record.collection == collection);
         let governs = appended.block.versions.iter().any(|(_, version)| version.record.collection.starts_with('$'));
+        let epochs = wrote("$members").then(|| read_epochs(&self.ledger.reader(), &self.origin)).transpose()?;
         let height = appended.seal.height;
         tracing::debug!(height, index = position.index, leaves = appended.seal.leaves, "block applied");
         self.publish(|applied| {
             if governs {
                 applied.governed_height = height;
             }
+            if let Some(epochs) = epochs {
+                applied.epochs = Arc::new(epochs);
+            }
         });
+        let epochs = self.applied.borrow().epochs.clone();
         let checkpoint =
             Checkpoint { origin: self.origin.clone(), size: appended.seal.tree_size(), root: appended.log_root };
         // A full queue makes execution wait for signing; a closed one means that the node is stopping.
-        drop(self.sealed.send(Sealed { height, index: position.index, checkpoint }).await);
+        drop(self.sealed.send(Sealed { height, index: position.index, checkpoint, epochs }).await);
         Ok(appended)
     }
 
@@ -148,7 +172,7 @@ impl Apply {
             // A member that is itself before `to` may have no more blocks, and a certificate of an earlier one: that
             // is not the end, and whoever took it for the end would leave out what was committed in between.
             let no_more = self.ledger.chain().height == before && found.applied_index >= to.index;
-            if no_more && self.catch_up.reached(self.ledger.chain(), &self.ledger.log_root()) {
+            if no_more && self.catch_up.reached(&self.applied.borrow()) {
                 return self.caught_up(to);
             }
         }
@@ -161,12 +185,14 @@ impl Apply {
         match self.judge(position.term, &bytes).await? {
             Ok(judged) => {
                 let appended = self.append(position, judged).await?;
-                let seal = countersign_proof::Leaf::Seal(appended.seal).to_bytes();
-                if seal != block.seal {
-                    return Err(NodeError::Halted(format!(
-                        "block {} re-executes to another seal",
-                        appended.block.height
-                    )));
+                let (height, size) = (appended.seal.height, appended.seal.tree_size());
+                // The member's seal is nobody's signed word: what counts is the certificate at the end.
+                if countersign_proof::Leaf::Seal(appended.seal).to_bytes() != block.seal {
+                    tracing::error!(height, "a member gave a true proposal with a false seal");
+                }
+                let certified = self.applied.borrow().epochs.trust.certify(&block.certificate);
+                if certified.is_ok_and(|certified| certified.checkpoint().size == size) {
+                    self.ledger.reader().put_certificate(size, &block.certificate)?;
                 }
                 Ok(true)
             }

@@ -1,14 +1,14 @@
 //! Fetch blocks from members for a node that is behind the purged log.
 
 use crate::NodeError;
+use crate::cursors::Applied;
 use crate::frames::{BlockFrame, BlocksAsked, BlocksFound, SERVICE_BLOCKS, decode, encode};
 use crate::limits::CATCH_UP_BYTES_MAX;
 use crate::members::Members;
 use bytes::Bytes;
-use countersign_ledger::Chain;
-use countersign_ledger::store::Reader;
+use countersign_ledger::store::{Reader, StoredBlock};
 use countersign_p2p::{Lane, Transport};
-use countersign_proof::{CertifiedCheckpoint, Hash};
+use countersign_proof::Leaf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,11 +21,10 @@ pub(crate) struct CatchUp {
     pub(crate) transport: Transport,
     pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) node: String,
-    pub(crate) origin: String,
     /// Which member is asked next.
     pub(crate) turn: usize,
-    /// The newest certificate a member showed, checked against the membership.
-    pub(crate) certified: Option<CertifiedCheckpoint>,
+    /// The newest certificate a member showed: checked once its epoch is reached.
+    pub(crate) certificate: Option<String>,
 }
 
 impl CatchUp {
@@ -44,8 +43,8 @@ impl CatchUp {
             tokio::time::sleep(FETCH_AGAIN).await;
             return BlocksFound::default();
         };
-        if let Ok(certified) = CertifiedCheckpoint::verify(&found.certificate, &self.origin, &members.membership) {
-            self.certified = Some(certified);
+        if !found.certificate.is_empty() {
+            self.certificate = Some(found.certificate.clone());
         }
         if found.blocks.is_empty() {
             tokio::time::sleep(FETCH_AGAIN).await;
@@ -53,11 +52,13 @@ impl CatchUp {
         found
     }
 
-    /// Whether what was executed is what a quorum countersigned, up to the newest certificate shown.
-    pub(crate) fn reached(&self, chain: &Chain, log_root: &Hash) -> bool {
-        self.certified.as_ref().is_some_and(|certified| {
-            let checkpoint = certified.checkpoint();
-            checkpoint.size < chain.size || (checkpoint.size == chain.size && checkpoint.root == *log_root)
+    /// Whether what was executed is what a quorum countersigned, up to the newest certificate shown, under the epoch
+    /// that was reached by executing from genesis.
+    pub(crate) fn reached(&self, applied: &Applied) -> bool {
+        let certified = self.certificate.as_ref().and_then(|note| applied.epochs.trust.certify(note).ok());
+        certified.is_some_and(|certified| {
+            let (checkpoint, size) = (certified.checkpoint(), applied.chain.size);
+            checkpoint.size < size || (checkpoint.size == size && checkpoint.root == applied.log_root)
         })
     }
 }
@@ -78,8 +79,19 @@ pub(crate) fn serve(reader: &Reader, body: Bytes) -> Result<Bytes, NodeError> {
         if bytes > CATCH_UP_BYTES_MAX && !found.blocks.is_empty() {
             break;
         }
-        found.blocks.push(BlockFrame::of(block));
+        let certificate = certificate_of_change(reader, &block)?;
+        found.blocks.push(BlockFrame::of(block, certificate));
     }
     found.certificate = reader.newest_certificate()?.map(|(_, note)| note).unwrap_or_default();
     Ok(encode(&found))
+}
+
+/// The certificate of exactly this block's size, where it ends an epoch: whoever follows the epochs needs it.
+fn certificate_of_change(reader: &Reader, block: &StoredBlock) -> Result<String, NodeError> {
+    let seal = block.leaves.last().map(|bytes| Leaf::parse(bytes));
+    let Some(Ok(Leaf::Seal(seal))) = seal else { return Ok(String::new()) };
+    if seal.members == seal.next_members {
+        return Ok(String::new());
+    }
+    Ok(reader.certificate_at(seal.tree_size())?.unwrap_or_default())
 }

@@ -1,6 +1,7 @@
 //! Certify: gather cosignatures until a quorum of organisations signed one checkpoint of our log.
 
 use crate::NodeError;
+use crate::accuse::Suspicion;
 use crate::cursors::{Applied, Certified};
 use crate::frames::{CosignatureFrame, CosignaturesAsked, CosignaturesFound, decode, encode};
 use crate::frames::{SERVICE_COSIGNATURE, SERVICE_COSIGNATURES};
@@ -9,8 +10,11 @@ use crate::members::Members;
 use bytes::Bytes;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Lane, Transport};
-use countersign_proof::{Checkpoint, Hash, Leaf, Note, NoteSignature, VerifierKey, organisation_of};
+use countersign_proof::{
+    Checkpoint, Leaf, Membership, NodeKeys, Note, NoteSignature, Trust, VerifierKey, organisation_of,
+};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -26,6 +30,8 @@ pub(crate) struct Certify {
     pub(crate) others: mpsc::Receiver<KeptCosignature>,
     /// What is pulled goes the same way as what is told.
     pub(crate) pulled: mpsc::Sender<KeptCosignature>,
+    /// Where a cosignature goes that contradicts our log.
+    pub(crate) suspicions: mpsc::Sender<Suspicion>,
     pub(crate) reader: Reader,
     pub(crate) applied: watch::Receiver<Applied>,
     pub(crate) members: watch::Receiver<Arc<Members>>,
@@ -41,11 +47,17 @@ pub(crate) struct Certify {
 #[derive(Default)]
 pub(crate) struct Tally {
     /// Of sizes above the certified one, or ahead of our own log.
-    open: BTreeMap<u64, BTreeMap<String, KeptCosignature>>,
+    open: BTreeMap<u64, BTreeMap<String, Signed>>,
     /// The largest size each node has cosigned, for status and for `everyone`.
     newest: BTreeMap<String, u64>,
     /// Something was added since the last look.
     changed: bool,
+}
+
+/// A cosignature that holds, with the keys under which it does.
+struct Signed {
+    kept: KeptCosignature,
+    keys: NodeKeys,
 }
 
 impl Certify {
@@ -84,7 +96,9 @@ impl Certify {
         }
         let from = self.certified.borrow().size;
         for kept in self.reader.cosignatures(from, COSIGNATURES_AHEAD_MAX)? {
-            self.tally.add(kept, from);
+            if let Some(keys) = self.keys_of(&kept) {
+                self.tally.add(Signed { kept, keys }, from);
+            }
         }
         self.certify()
     }
@@ -101,41 +115,50 @@ impl Certify {
 
     /// Keeps a cosignature by a voter that holds, ours or another's.
     fn keep(&mut self, kept: KeptCosignature) -> Result<(), NodeError> {
-        let known = self.tally.holds(&kept);
-        if known || !self.holds(&kept) || !self.tally.has_room(&kept) {
+        if self.tally.holds(&kept) || !self.tally.has_room(&kept) {
             return Ok(());
         }
+        let Some(keys) = self.keys_of(&kept) else { return Ok(()) };
         if kept.size <= self.applied.borrow().chain.size {
             let root = self.reader.log_root(kept.size)?;
             if root != kept.root {
                 let node = &kept.cosignature.node;
                 tracing::error!(node, size = kept.size, theirs = %kept.root, ours = %root, "a cosignature contradicts our log");
+                // A full queue: the next pull brings it again.
+                drop(self.suspicions.try_send(Suspicion::Contradiction(Box::new((kept, keys)))));
                 return Ok(());
             }
         }
         self.reader.put_cosignature(&kept)?;
-        self.tally.add(kept, self.certified.borrow().size);
+        self.tally.add(Signed { kept, keys }, self.certified.borrow().size);
         Ok(())
     }
 
-    fn holds(&self, kept: &KeptCosignature) -> bool {
-        let members = self.members.borrow();
-        let Some(keys) = members.membership.node(&kept.cosignature.node) else {
-            return false;
-        };
+    /// The keys under which both its signatures hold: of a node in force at its size, or of one about to join.
+    fn keys_of(&self, kept: &KeptCosignature) -> Option<NodeKeys> {
+        let epochs = self.applied.borrow().epochs.clone();
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: kept.size, root: kept.root };
-        let cosigned = checkpoint.cosigned_message(kept.cosignature.time);
-        keys.cosign.verify_strict(&cosigned, &kept.cosignature.signature)
-            && keys.log.verify_strict(checkpoint.to_text().as_bytes(), &kept.log_signature)
+        let (cosigned, logged) = (checkpoint.cosigned_message(kept.cosignature.time), checkpoint.to_text());
+        let mut keys = epochs.cosigners_of(&kept.cosignature.node, kept.size);
+        let holds = |keys: &&NodeKeys| {
+            keys.cosign.verify_strict(&cosigned, &kept.cosignature.signature)
+                && keys.log.verify_strict(logged.as_bytes(), &kept.log_signature)
+        };
+        keys.find(holds).cloned()
     }
 
     /// Certifies the largest size within our log that a quorum signed, or adds late signatures to the certified one.
     fn certify(&mut self) -> Result<(), NodeError> {
-        let applied = self.applied.borrow_and_update().chain.size;
-        let members = self.members.borrow().clone();
+        let (applied, epochs) = {
+            let applied = self.applied.borrow_and_update();
+            (applied.chain.size, applied.epochs.clone())
+        };
         let certified = self.certified.borrow().size;
-        let Some((size, note)) = self.tally.certificate(&self.reader, certified, applied, &self.origin, &members)?
-        else {
+        // Nothing above the end of an epoch counts before both sets have certified that end.
+        let boundary = epochs.boundary();
+        let last = if certified < boundary { boundary } else { applied };
+        let sizes = certified.max(1)..=last.min(applied);
+        let Some((size, note)) = self.tally.certificate(&self.reader, certified, sizes, &epochs.trust)? else {
             return Ok(());
         };
         // Durable before anyone is told. A crash before it loses nothing: the cosignatures can be pulled again.
@@ -154,8 +177,8 @@ impl Certify {
             other => return Err(NodeError::Halted(format!("a checkpoint of size {size} ends in {other:?}"))),
         };
         let index = self.reader.block(seal.height)?.map_or(0, |block| block.position.index);
-        let members = self.members.borrow().clone();
-        let organisations = members.membership.organisations.keys();
+        let epochs = self.applied.borrow().epochs.clone();
+        let organisations = epochs.trust.newest().membership.organisations.keys();
         let everyone = organisations.map(|name| self.tally.newest_of(name)).min().unwrap_or(0);
         let before = *self.certified.borrow();
         let now = Certified { index, height: seal.height, size, everyone: everyone.max(before.everyone) };
@@ -194,45 +217,52 @@ impl Certify {
 impl Tally {
     fn holds(&self, kept: &KeptCosignature) -> bool {
         let held = self.open.get(&kept.size).and_then(|nodes| nodes.get(&kept.cosignature.node));
-        held.is_some_and(|held| held.root == kept.root && held.cosignature.time >= kept.cosignature.time)
+        held.is_some_and(|Signed { kept: held, .. }| {
+            held.root == kept.root && held.cosignature.time >= kept.cosignature.time
+        })
     }
 
     fn has_room(&self, kept: &KeptCosignature) -> bool {
         self.open.len() < COSIGNATURES_AHEAD_MAX || self.open.contains_key(&kept.size)
     }
 
-    fn add(&mut self, kept: KeptCosignature, certified: u64) {
-        let node = kept.cosignature.node.clone();
+    fn add(&mut self, signed: Signed, certified: u64) {
+        let (node, size) = (signed.kept.cosignature.node.clone(), signed.kept.size);
         let newest = self.newest.entry(node.clone()).or_default();
-        *newest = (*newest).max(kept.size);
+        *newest = (*newest).max(size);
         self.changed = true;
         // A certified size covers those below it.
-        if kept.size >= certified {
-            self.open.entry(kept.size).or_default().insert(node, kept);
+        if size >= certified {
+            self.open.entry(size).or_default().insert(node, signed);
         }
     }
 
-    /// The note of the largest size in `certified..=applied` that a quorum signed over our own root; none when
-    /// nothing changed.
+    /// The note of the largest of these sizes that a quorum signed over our own root, of both sets where an epoch ends;
+    /// none when nothing changed.
     fn certificate(
         &mut self,
         reader: &Reader,
         certified: u64,
-        applied: u64,
-        origin: &str,
-        members: &Members,
+        sizes: RangeInclusive<u64>,
+        trust: &Trust,
     ) -> Result<Option<(u64, String)>, NodeError> {
         let again = std::mem::take(&mut self.changed);
-        for (size, nodes) in self.open.range(certified.max(1)..=applied).rev() {
+        if sizes.is_empty() {
+            return Ok(None);
+        }
+        for (size, nodes) in self.open.range(sizes).rev() {
             if *size == certified && !again {
                 continue;
             }
             let root = reader.log_root(*size)?;
-            let signing: Vec<&KeptCosignature> = nodes.values().filter(|kept| kept.root == root).collect();
-            let organisations: BTreeSet<&str> =
-                signing.iter().map(|kept| organisation_of(&kept.cosignature.node)).collect();
-            if organisations.len() >= members.membership.quorum() {
-                return Ok(Some((*size, note(origin, *size, root, &signing, members))));
+            let in_force = trust.in_force(*size);
+            let over_root: Vec<&Signed> = nodes.values().filter(|signed| signed.kept.root == root).collect();
+            if in_force
+                .iter()
+                .all(|membership| organisations(&over_root, membership, trust, *size) >= membership.quorum())
+            {
+                let checkpoint = Checkpoint { origin: trust.origin().to_owned(), size: *size, root };
+                return Ok(Some((*size, note(&checkpoint, &over_root, &in_force))));
             }
         }
         Ok(None)
@@ -249,16 +279,28 @@ impl Tally {
     }
 }
 
-fn note(origin: &str, size: u64, root: Hash, signing: &[&KeptCosignature], members: &Members) -> String {
-    let checkpoint = Checkpoint { origin: origin.to_owned(), size, root };
-    let log = signing.first().and_then(|kept| {
-        let key = VerifierKey::log(origin, members.membership.node(&kept.cosignature.node)?.log);
-        Some(NoteSignature { id: key.id(), name: key.name, signature: kept.log_signature.to_vec() })
+/// How many organisations of a membership signed, each with the key it has there.
+fn organisations(signed: &[&Signed], membership: &Membership, trust: &Trust, size: u64) -> usize {
+    let of_it = signed.iter().filter(|signed| {
+        let node = &signed.kept.cosignature.node;
+        membership.node(node) == Some(&signed.keys) && trust.counts(&signed.keys.cosign, size)
     });
-    let cosigned = signing.iter().filter_map(|kept| {
-        let node = &kept.cosignature.node;
-        let key = VerifierKey::cosigner(node, members.membership.node(node)?.cosign);
-        Some(kept.cosignature.to_note_signature(&key))
+    of_it.map(|signed| organisation_of(&signed.kept.cosignature.node)).collect::<BTreeSet<_>>().len()
+}
+
+/// The checkpoint with the signatures by keys in force at its size; whoever is about to join has no line in it.
+fn note(checkpoint: &Checkpoint, signed: &[&Signed], in_force: &[&Membership]) -> String {
+    let counts = |signed: &&&Signed| {
+        in_force.iter().any(|membership| membership.node(&signed.kept.cosignature.node) == Some(&signed.keys))
+    };
+    let signed: Vec<&&Signed> = signed.iter().filter(counts).collect();
+    let log = signed.first().map(|signed| {
+        let key = VerifierKey::log(&checkpoint.origin, signed.keys.log);
+        NoteSignature { id: key.id(), name: key.name, signature: signed.kept.log_signature.to_vec() }
+    });
+    let cosigned = signed.iter().map(|signed| {
+        let Signed { kept, keys } = signed;
+        kept.cosignature.to_note_signature(&VerifierKey::cosigner(&kept.cosignature.node, keys.cosign))
     });
     Note { text: checkpoint.to_text(), signatures: log.into_iter().chain(cosigned).collect() }.to_string()
 }

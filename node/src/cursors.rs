@@ -2,10 +2,11 @@
 
 use countersign_ledger::Chain;
 use countersign_ledger::store::Position;
-use countersign_proof::Hash;
+use countersign_proof::{Hash, Membership, NodeKeys, PublicKey, Trust};
+use std::sync::Arc;
 
 /// What apply has done. Published after the block is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Applied {
     /// The last Raft entry taken in; none before the first.
     pub position: Option<Position>,
@@ -17,6 +18,34 @@ pub struct Applied {
     pub skipped_term: u64,
     /// The last height that wrote a system document.
     pub governed_height: u64,
+    /// The epochs up to this chain: who signs for which size.
+    pub epochs: Arc<Epochs>,
+}
+
+/// The epochs that a ledger has executed, and the one that is admitted.
+#[derive(Debug, Clone)]
+pub struct Epochs {
+    /// From genesis to the one in force from the next block.
+    pub trust: Trust,
+    /// The membership that is recorded and not active yet.
+    pub next: Option<Membership>,
+}
+
+impl Epochs {
+    /// Whether `key` is the cosign key of `node` for a checkpoint of this size: in force there, or about to join.
+    pub fn may_cosign(&self, node: &str, key: &PublicKey, size: u64) -> bool {
+        self.cosigners_of(node, size).any(|keys| keys.cosign == *key)
+    }
+
+    /// The keys under which a node may cosign this size.
+    pub fn cosigners_of<'a>(&'a self, node: &'a str, size: u64) -> impl Iterator<Item = &'a NodeKeys> + 'a {
+        self.trust.in_force(size).into_iter().chain(&self.next).filter_map(move |membership| membership.node(node))
+    }
+
+    /// The size that ends an epoch and is the newest to do so; 0 in epoch 0.
+    pub fn boundary(&self) -> u64 {
+        self.trust.newest().after
+    }
 }
 
 /// What sign has done.

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Small files whose every write is durable when it returns.
+/// Small files; every write but a note is durable when it returns.
 pub trait Files: Send + Sync + 'static {
     /// The whole file; none when it does not exist.
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
@@ -17,6 +17,9 @@ pub trait Files: Send + Sync + 'static {
 
     /// Makes or replaces the file, whole or not at all.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes or replaces the file without waiting for the disk: a power cut may lose or tear it.
+    fn note(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// The files of one folder on disk.
@@ -57,6 +60,12 @@ impl Files for FolderFiles {
         fs::rename(&temporary, self.0.join(name))?;
         self.sync_folder()
     }
+
+    fn note(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(self.0.join(name))?;
+        file.write_all(bytes)
+    }
 }
 
 impl FolderFiles {
@@ -85,5 +94,9 @@ impl Files for MemoryFiles {
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.0.lock().expect("no panic under the lock").insert(name.to_owned(), bytes.to_vec());
         Ok(())
+    }
+
+    fn note(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.replace(name, bytes)
     }
 }

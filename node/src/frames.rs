@@ -20,6 +20,34 @@ pub(crate) const SERVICE_READ_INDEX: u8 = 6;
 /// Asks under which Raft id the asking node was admitted.
 pub(crate) const SERVICE_RAFT_ID: u8 = 7;
 
+/// What the sender applied, told to everyone before it is signed.
+pub(crate) const SERVICE_ECHO: u8 = 8;
+/// Asks for the newest cosignature that is kept of the asking node.
+pub(crate) const SERVICE_OWN: u8 = 9;
+/// An evidence file, told to everyone once.
+pub(crate) const SERVICE_EVIDENCE: u8 = 10;
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EchoFrame {
+    #[prost(uint64, tag = "1")]
+    pub(crate) size: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) root: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EchoesTold {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) echoes: Vec<EchoFrame>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OwnFound {
+    /// Absent when none is kept.
+    #[prost(message, optional, tag = "1")]
+    pub(crate) newest: Option<CosignatureFrame>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Transactions {
     #[prost(bytes = "vec", repeated, tag = "1")]
@@ -82,6 +110,9 @@ pub(crate) struct BlockFrame {
     pub(crate) raft_term: u64,
     #[prost(uint64, tag = "4")]
     pub(crate) raft_index: u64,
+    /// Where the block ends an epoch, the certificate of exactly its size; empty elsewhere, and before there is one.
+    #[prost(string, tag = "5")]
+    pub(crate) certificate: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -120,10 +151,10 @@ impl CosignatureFrame {
 }
 
 impl BlockFrame {
-    pub(crate) fn of(block: StoredBlock) -> BlockFrame {
+    pub(crate) fn of(block: StoredBlock, certificate: String) -> BlockFrame {
         let seal = block.leaves.last().cloned().unwrap_or_default();
         let Position { term, index } = block.position;
-        BlockFrame { proposal: Some(block.proposal), seal, raft_term: term, raft_index: index }
+        BlockFrame { proposal: Some(block.proposal), seal, raft_term: term, raft_index: index, certificate }
     }
 
     pub(crate) fn position(&self) -> Position {

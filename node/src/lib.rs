@@ -8,12 +8,14 @@
 //! Each station is one task that owns its state. Arrows are bounded channels pointing right; what an earlier station
 //! must know of a later one it reads from the cursors or the store.
 
+mod accuse;
 mod api;
 mod apply;
 mod catch_up;
 mod certify;
 mod clock;
 mod cursors;
+mod echo;
 mod error;
 mod files;
 mod folder;
@@ -23,6 +25,7 @@ pub mod limits;
 mod members;
 mod mempool;
 mod order;
+mod own;
 mod publish;
 mod purge;
 mod run;

@@ -18,6 +18,14 @@ pub const FORWARD_BYTES_MAX: usize = 4 << 20;
 pub const PROPOSALS_AHEAD_MAX: u64 = 4;
 /// Blocks without a certificate after which only governance is proposed.
 pub const UNCERTIFIED_BLOCKS_MAX: u64 = 1_000;
+/// Sizes for which echoes are kept.
+pub const ECHOES_AHEAD_MAX: usize = 2_048;
+/// Echoes in one message.
+pub const ECHOES_TOLD_MAX: usize = 256;
+/// Echoes of members waiting to be heard.
+pub const ECHOES_WAITING_MAX: usize = 4_096;
+/// Contradictions that wait for a certificate to be proved by.
+pub const SUSPICIONS_MAX: usize = 256;
 /// Seals waiting to be signed.
 pub const SEALS_WAITING_MAX: usize = 1_024;
 /// Cosignatures waiting to be counted.

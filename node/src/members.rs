@@ -5,7 +5,7 @@ use crate::cursors::Applied;
 use countersign_consensus::{Consensus, ConsensusError};
 use countersign_ledger::store::Reader;
 use countersign_p2p::{Directory, Peer};
-use countersign_proof::{Membership, PublicKey, canonical};
+use countersign_proof::{Membership, PublicKey, canonical, organisation_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,22 +28,28 @@ pub struct NodeEntry {
 /// The nodes and the membership in force.
 #[derive(Debug, Clone)]
 pub struct Members {
-    /// Every node by name, `<organisation>/<node>`.
+    /// Every node that takes part, by name, `<organisation>/<node>`: those of organisations that are in force or admitted.
     pub nodes: BTreeMap<String, NodeEntry>,
     /// The voters' keys and the quorum.
     pub membership: Membership,
+    /// The membership that is admitted and not active yet.
+    pub next: Option<Membership>,
 }
 
 impl Members {
     /// Reads the ledger's system documents.
     pub fn read(reader: &Reader) -> Result<Members, NodeError> {
         let corrupt = |what: &str| NodeError::Halted(format!("the ledger's {what} does not have its form"));
-        let current = reader.document("$members", "current")?.and_then(|version| version.value);
-        let current = current.ok_or_else(|| corrupt("$members/current"))?;
-        let membership = Membership::parse(&canonical(&current)).map_err(|e| NodeError::Halted(e.to_string()))?;
+        let membership = read_membership(reader, "current")?.ok_or_else(|| corrupt("$members/current"))?;
+        let next = read_membership(reader, "next")?;
+        let takes_part = |node: &str| {
+            let organisation = organisation_of(node);
+            let of = |membership: &Membership| membership.organisations.contains_key(organisation);
+            of(&membership) || next.as_ref().is_some_and(of)
+        };
         let mut nodes = BTreeMap::new();
         let (documents, _) = reader.documents("$nodes", "", NODES_MAX)?;
-        for version in documents {
+        for version in documents.into_iter().filter(|version| takes_part(&version.record.id)) {
             let value = version.value.as_ref().ok_or_else(|| corrupt("$nodes"))?;
             let text = |name: &str| value[name].as_str().ok_or_else(|| corrupt("$nodes"));
             let entry = NodeEntry {
@@ -53,7 +59,7 @@ impl Members {
             };
             nodes.insert(version.record.id.clone(), entry);
         }
-        Ok(Members { nodes, membership })
+        Ok(Members { nodes, membership, next })
     }
 
     /// The name of the node with this Raft id.
@@ -73,6 +79,12 @@ impl Members {
         let peers = self.nodes.iter().map(|(name, entry)| (name.clone(), peer(entry))).collect();
         Ok(Directory::new(peers)?)
     }
+}
+
+fn read_membership(reader: &Reader, id: &str) -> Result<Option<Membership>, NodeError> {
+    let value = reader.document("$members", id)?.and_then(|version| version.value);
+    let membership = value.map(|value| Membership::parse(&canonical(&value))).transpose();
+    membership.map_err(|e| NodeError::Halted(e.to_string()))
 }
 
 /// Publishes the members and the directory again whenever a block changed them, and lets Raft's observers follow.
@@ -110,7 +122,7 @@ pub(crate) async fn run(
     }
 }
 
-/// On the leader: Raft's observers follow the ledger's nodes, never lead them.
+/// On the leader: Raft's observers and voters follow the ledger's nodes, never lead them.
 async fn follow(members: &Members, consensus: &Consensus) {
     let status = consensus.status();
     if !status.leadership.here {
@@ -120,6 +132,11 @@ async fn follow(members: &Members, consensus: &Consensus) {
     let known: BTreeSet<u64> = status.voters.union(&status.observers).copied().collect();
     for id in wanted.difference(&known) {
         log_change("observer added", *id, consensus.add_observer(*id).await.map(drop));
+    }
+    let voters = members.voters();
+    if voters != status.voters && voters.is_subset(&known) {
+        log_change("voters changed", voters.len() as u64, consensus.set_voters(voters).await.map(drop));
+        return;
     }
     for id in status.observers.difference(&wanted) {
         log_change("observer removed", *id, consensus.remove_observer(*id).await.map(drop));

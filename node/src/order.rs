@@ -89,7 +89,14 @@ impl Order {
     }
 
     fn may_propose(&self) -> bool {
-        let applied = self.applied.borrow().chain.height;
+        let (applied, epochs) = {
+            let applied = self.applied.borrow();
+            (applied.chain.height, applied.epochs.clone())
+        };
+        // A leader whose organisation has left proposes nothing more; Raft's voters follow within a second.
+        if epochs.trust.newest().membership.node(&self.node).is_none_or(|keys| keys.proposal != self.key.public()) {
+            return false;
+        }
         self.lead
             .as_ref()
             .is_some_and(|lead| lead.height < applied + PROPOSALS_AHEAD_MAX && lead.alone_until <= applied)

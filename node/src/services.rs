@@ -1,15 +1,17 @@
 //! Answer what other members ask of this node.
 
+use crate::accuse::Suspicion;
 use crate::frames::*;
-use crate::limits::COSIGNATURES_WAITING_MAX;
+use crate::limits::{COSIGNATURES_WAITING_MAX, ECHOES_TOLD_MAX, ECHOES_WAITING_MAX};
 use crate::members::Members;
+use crate::sign::Heard;
 use crate::verifier::{Verified, Verifier};
 use crate::{catch_up, certify};
 use bytes::Bytes;
 use countersign_consensus::Consensus;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Incoming, Reply, Services};
-use countersign_proof::{Limits, Transaction};
+use countersign_proof::{Hash, Limits, Transaction};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -28,6 +30,9 @@ pub(crate) struct Asked {
     blocks: mpsc::Receiver<Incoming>,
     read_index: mpsc::Receiver<Incoming>,
     raft_id: mpsc::Receiver<Incoming>,
+    echo: mpsc::Receiver<Incoming>,
+    own: mpsc::Receiver<Incoming>,
+    evidence: mpsc::Receiver<Incoming>,
 }
 
 impl Asked {
@@ -41,13 +46,17 @@ impl Asked {
             blocks: services.register(SERVICE_BLOCKS, PULLS_WAITING_MAX),
             read_index: services.register(SERVICE_READ_INDEX, PULLS_WAITING_MAX),
             raft_id: services.register(SERVICE_RAFT_ID, PULLS_WAITING_MAX),
+            echo: services.register(SERVICE_ECHO, ECHOES_WAITING_MAX),
+            own: services.register(SERVICE_OWN, PULLS_WAITING_MAX),
+            evidence: services.register(SERVICE_EVIDENCE, PULLS_WAITING_MAX),
         }
     }
 
     /// Serves until the transport ends.
     pub(crate) async fn run(self, answers: Answers) {
         let answers = Arc::new(answers);
-        let Asked { raft, forwards, mut cosignature, cosignatures, blocks, read_index, raft_id } = self;
+        let Asked { raft, forwards, mut cosignature, cosignatures, blocks, read_index, raft_id, echo, own, evidence } =
+            self;
         serve(raft, answers.clone(), |a, from, body| async move { a.raft(&from, body).await });
         serve(forwards, answers.clone(), |a, _, body| async move { a.forwarded(body).await });
         serve(cosignatures, answers.clone(), |a, _, body| async move {
@@ -58,12 +67,40 @@ impl Asked {
         });
         serve(read_index, answers.clone(), |a, _, _| async move { a.read_index().await });
         serve(raft_id, answers.clone(), |a, from, _| async move { a.raft_id(&from) });
-        while let Some(Incoming { body, .. }) = cosignature.recv().await {
-            if let Some(kept) = decode::<CosignatureFrame>(body).and_then(CosignatureFrame::parse)
-                && answers.cosignatures.send(kept).await.is_err()
-            {
+        serve(own, answers.clone(), |a, from, _| async move { a.own(&from) });
+        tokio::spawn(hear(echo, answers.echoes.clone()));
+        tokio::spawn(be_told(evidence, answers.suspicions.clone()));
+        while let Some(Incoming { body, from, .. }) = cosignature.recv().await {
+            let Some(kept) = decode::<CosignatureFrame>(body).and_then(CosignatureFrame::parse) else { continue };
+            // Whoever signs a root has applied it. Its own word counts, so it must come from the node itself.
+            if kept.cosignature.node == from {
+                let heard = Heard { node: from, size: kept.size, root: kept.root };
+                drop(answers.echoes.try_send(heard));
+            }
+            if answers.cosignatures.send(kept).await.is_err() {
                 return;
             }
+        }
+    }
+}
+
+/// Hands on what members echo, each under the name that its connection proves.
+async fn hear(mut echo: mpsc::Receiver<Incoming>, echoes: mpsc::Sender<Heard>) {
+    while let Some(Incoming { from, body, .. }) = echo.recv().await {
+        let told = decode::<EchoesTold>(body).map(|told| told.echoes).unwrap_or_default();
+        for EchoFrame { size, root } in told.into_iter().take(ECHOES_TOLD_MAX) {
+            let Ok(root) = Hash::from_slice("root", &root) else { continue };
+            if echoes.send(Heard { node: from.clone(), size, root }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn be_told(mut evidence: mpsc::Receiver<Incoming>, suspicions: mpsc::Sender<Suspicion>) {
+    while let Some(Incoming { body, .. }) = evidence.recv().await {
+        if suspicions.send(Suspicion::Told(body)).await.is_err() {
+            return;
         }
     }
 }
@@ -75,6 +112,8 @@ pub(crate) struct Answers {
     pub(crate) verifier: Verifier,
     pub(crate) mempool: mpsc::Sender<Verified>,
     pub(crate) cosignatures: mpsc::Sender<KeptCosignature>,
+    pub(crate) echoes: mpsc::Sender<Heard>,
+    pub(crate) suspicions: mpsc::Sender<Suspicion>,
     pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) limits: Limits,
 }
@@ -141,6 +180,12 @@ impl Answers {
     async fn read_index(&self) -> Answer {
         let index = self.consensus.read_index().await.map_err(|e| e.to_string())?;
         Ok(Some(encode(&ReadIndexFound { index })))
+    }
+
+    /// The newest signature of the asking node that is kept here: it asks before it signs anything after a start.
+    fn own(&self, from: &str) -> Answer {
+        let newest = self.reader.newest_cosignature(from).map_err(|e| e.to_string())?;
+        Ok(Some(encode(&OwnFound { newest: newest.as_ref().map(CosignatureFrame::of) })))
     }
 
     /// A joining observer asks under which id the ledger admitted it.

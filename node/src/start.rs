@@ -1,11 +1,13 @@
 //! Start a node on given seams: databases, files, clock, sockets, threads.
 
+use crate::accuse::Accuse;
 use crate::api::Api;
-use crate::apply::{Apply, starting_point};
+use crate::apply::{Apply, Sealed, starting_point};
 use crate::catch_up::CatchUp;
 use crate::certify::{Certify, Tally};
 use crate::clock::Clock;
-use crate::cursors::{Certified, Signed};
+use crate::cursors::{Certified, Epochs, Signed};
+use crate::echo::{EchoRecord, Echoes};
 use crate::files::Files;
 use crate::folder::NodeSecrets;
 use crate::frames::{RaftIdFound, SERVICE_RAFT_ID, decode};
@@ -24,11 +26,11 @@ use crate::wire::MemberWire;
 use crate::{NodeError, incarnations};
 use bytes::Bytes;
 use countersign_consensus::{Consensus, Position, Settings};
-use countersign_ledger::store::Ledger;
 use countersign_ledger::store::kv::Kv;
+use countersign_ledger::store::{Ledger, Reader};
 use countersign_p2p::{Lane, Services, Sockets, Transport};
-use countersign_proof::Genesis;
-use std::collections::BTreeMap;
+use countersign_proof::{Checkpoint, Genesis, Leaf};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -99,7 +101,8 @@ pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> 
     let entries_min = settings.log_entries_kept.max(1);
     let applied = ledger.position().map(|at| Position { term: at.term, index: at.index });
     let (consensus, committed) = Consensus::start(settings, seams.raft.clone(), wire, applied).await?;
-    let founders: std::collections::BTreeSet<u64> = Members::read(&reader)?.voters();
+    // Genesis gives its nodes the Raft ids from 1, and an id is never used again.
+    let founders: BTreeSet<u64> = (1..=identity.genesis.membership().nodes().count() as u64).collect();
     if founders.contains(&raft_id) {
         consensus.initialize(founders).await?;
     }
@@ -150,7 +153,7 @@ impl Parts {
         let reader = self.ledger.reader();
         let (_, limits) = self.ledger.in_force()?;
         let verifier = Verifier::start(self.seams.verifier_threads).map_err(|e| NodeError::file("thread", e))?;
-        let (applied, applied_seen) = watch::channel(starting_point(&self.ledger));
+        let (applied, applied_seen) = watch::channel(starting_point(&self.ledger, &origin)?);
         let (signed, signed_seen) = watch::channel(Signed::default());
         let (certified, certified_seen) = watch::channel(Certified::default());
         let (published, published_seen) = watch::channel(Certified::default());
@@ -163,8 +166,12 @@ impl Parts {
         let (own, own_cosignatures) = mpsc::channel(COSIGNATURES_WAITING_MAX);
         let (others, other_cosignatures) = mpsc::channel(COSIGNATURES_WAITING_MAX);
         let leadership = self.consensus.leadership();
-        let seal_of_tip = self.sealed_tip(&reader)?;
-        let signer = self.signer(&reader)?;
+        let unsigned = self.unsigned(&reader, &applied.borrow().epochs)?;
+        let (echoes, heard) = mpsc::channel(ECHOES_WAITING_MAX);
+        let (suspicions, suspected) = mpsc::channel(SUSPICIONS_MAX);
+        let (halts, halts_seen) = watch::channel(String::new());
+        let (not_signing, not_signing_seen) = watch::channel(String::new());
+        let signer = self.signer(&reader, &members_seen)?;
 
         let answers = Answers {
             consensus: self.consensus.clone(),
@@ -172,6 +179,8 @@ impl Parts {
             verifier: verifier.clone(),
             mempool: to_mempool.clone(),
             cosignatures: others.clone(),
+            echoes,
+            suspicions: suspicions.clone(),
             members: members_seen.clone(),
             limits,
         };
@@ -219,19 +228,41 @@ impl Parts {
                 transport: self.transport.clone(),
                 members: members_seen.clone(),
                 node: node.clone(),
-                origin: origin.clone(),
                 turn: 0,
-                certified: None,
+                certificate: None,
             },
             origin: origin.clone(),
             genesis: genesis.hash(),
             ledger: self.ledger,
         };
-        let sign = Sign { sealed: to_sign, signer, cosignatures: own, signed };
+        let sign = Sign {
+            sealed: to_sign,
+            heard,
+            certified: certified_seen.clone(),
+            halts: halts_seen,
+            signer,
+            cosignatures: own,
+            signed,
+            not_signing,
+        };
+        let accuse = Accuse {
+            suspicions: suspected,
+            found: suspicions.clone(),
+            reader: reader.clone(),
+            applied: applied_seen.clone(),
+            certified: certified_seen.clone(),
+            members: members_seen.clone(),
+            transport: self.transport.clone(),
+            halts,
+            node: node.clone(),
+            origin: origin.clone(),
+            open: BTreeMap::new(),
+        };
         let certify = Certify {
             own: own_cosignatures,
             others: other_cosignatures,
             pulled: others,
+            suspicions,
             reader: reader.clone(),
             applied: applied_seen.clone(),
             members: members_seen.clone(),
@@ -248,8 +279,10 @@ impl Parts {
             consensus: self.consensus.clone(),
             entries_min: self.entries_min,
         };
-        // What was applied before the last stop may not have been signed: the newest seal comes first.
-        drop(sealed.send(seal_of_tip).await);
+        // What was applied before the last stop may not have been signed.
+        for seal in unsigned {
+            drop(sealed.send(seal).await);
+        }
         drop(sealed);
 
         let on = &self.seams.stations;
@@ -276,6 +309,7 @@ impl Parts {
         stations.spawn_on(apply.run(), on);
         stations.spawn_on(sign.run(), on);
         stations.spawn_on(certify.run(), on);
+        stations.spawn_on(accuse.run(), on);
         let publishing = publish::run(certified_seen.clone(), published);
         stations.spawn_on(
             async {
@@ -307,26 +341,50 @@ impl Parts {
             published: published_seen,
             cosigned: cosigned_seen,
             mempool: mempool_seen,
+            not_signing: not_signing_seen,
         };
         Ok(Node { api, stations })
     }
 
-    fn signer(&self, reader: &countersign_ledger::store::Reader) -> Result<Option<Signer>, NodeError> {
+    fn signer(&self, reader: &Reader, members: &watch::Receiver<Arc<Members>>) -> Result<Option<Signer>, NodeError> {
         let Some(keys) = self.identity.secrets.voter.clone() else { return Ok(None) };
         let lock = SignLock::open(self.seams.files.clone(), keys.cosign.public())?;
-        let node = self.identity.node.clone();
-        Ok(Some(Signer { lock, keys, node, reader: reader.clone(), clock: self.seams.clock.clone() }))
+        Ok(Some(Signer {
+            lock,
+            record: EchoRecord::open(self.seams.files.clone())?,
+            keys,
+            node: self.identity.node.clone(),
+            origin: self.identity.genesis.origin(),
+            reader: reader.clone(),
+            clock: self.seams.clock.clone(),
+            transport: self.transport.clone(),
+            members: members.clone(),
+            waiting: BTreeMap::new(),
+            echoes: Echoes::default(),
+            checked: false,
+            refused: None,
+        }))
     }
 
-    fn sealed_tip(&self, reader: &countersign_ledger::store::Reader) -> Result<crate::apply::Sealed, NodeError> {
-        let chain = self.ledger.chain();
-        let block = reader.block(chain.height)?.ok_or_else(|| NodeError::Halted("no block at the tip".into()))?;
-        let checkpoint = countersign_proof::Checkpoint {
-            origin: self.identity.genesis.origin(),
-            size: chain.size,
-            root: self.ledger.log_root(),
-        };
-        Ok(crate::apply::Sealed { height: chain.height, index: block.position.index, checkpoint })
+    /// The seals to begin with: the one that ends the last epoch, while it has no certificate, and the newest.
+    fn unsigned(&self, reader: &Reader, epochs: &Arc<Epochs>) -> Result<Vec<Sealed>, NodeError> {
+        let tip = self.ledger.chain().size;
+        let boundary = epochs.boundary();
+        let open = boundary > 0 && boundary < tip && reader.certificate_at(boundary)?.is_none();
+        [open.then_some(boundary), Some(tip)]
+            .into_iter()
+            .flatten()
+            .map(|size| self.sealed(reader, epochs, size))
+            .collect()
+    }
+
+    fn sealed(&self, reader: &Reader, epochs: &Arc<Epochs>, size: u64) -> Result<Sealed, NodeError> {
+        let no_seal = || NodeError::Halted(format!("no seal ends the log at size {size}"));
+        let leaf = reader.leaf(size - 1)?.ok_or_else(no_seal)?;
+        let Ok(Leaf::Seal(seal)) = Leaf::parse(&leaf) else { return Err(no_seal()) };
+        let block = reader.block(seal.height)?.ok_or_else(no_seal)?;
+        let checkpoint = Checkpoint { origin: self.identity.genesis.origin(), size, root: reader.log_root(size)? };
+        Ok(Sealed { height: seal.height, index: block.position.index, checkpoint, epochs: epochs.clone() })
     }
 }
 

@@ -64,12 +64,12 @@ impl ConsistencyProof {
 
 impl VerifiedConsistency {
     /// The smaller log.
-    pub fn old(&self) -> &CertifiedCheckpoint {
+    pub fn smaller(&self) -> &CertifiedCheckpoint {
         &self.old
     }
 
     /// The larger one, which begins with it.
-    pub fn new(&self) -> &CertifiedCheckpoint {
+    pub fn larger(&self) -> &CertifiedCheckpoint {
         &self.new
     }
 }

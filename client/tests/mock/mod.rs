@@ -199,6 +199,40 @@ impl Ledger for Mock {
         Ok(Response::new(GetReceiptResponse { receipt }))
     }
 
+    type ExportBlocksStream = ReceiverStream<Result<v1::ExportedBlock, Status>>;
+
+    async fn export_blocks(&self, _: Request<v1::ExportBlocksRequest>) -> Answer<Self::ExportBlocksStream> {
+        Err(Status::unimplemented("mock"))
+    }
+
+    async fn get_trust_bundle(
+        &self,
+        request: Request<v1::GetTrustBundleRequest>,
+    ) -> Answer<v1::GetTrustBundleResponse> {
+        check_token(&request)?;
+        let bundle = countersign_proof::TrustBundle::new(&genesis(), Vec::new()).to_bytes();
+        Ok(Response::new(v1::GetTrustBundleResponse { bundle }))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        _: Request<v1::GetConsistencyProofRequest>,
+    ) -> Answer<v1::GetConsistencyProofResponse> {
+        Err(Status::unimplemented("mock"))
+    }
+
+    async fn get_history_proof(&self, _: Request<v1::GetHistoryProofRequest>) -> Answer<v1::GetHistoryProofResponse> {
+        Err(Status::unimplemented("mock"))
+    }
+
+    async fn get_activation(&self, _: Request<v1::GetActivationRequest>) -> Answer<v1::GetActivationResponse> {
+        Err(Status::unimplemented("mock"))
+    }
+
+    async fn list_evidence(&self, _: Request<v1::ListEvidenceRequest>) -> Answer<v1::ListEvidenceResponse> {
+        Err(Status::unimplemented("mock"))
+    }
+
     async fn get_transaction(&self, _: Request<GetTransactionRequest>) -> Answer<GetTransactionResponse> {
         Err(Status::unimplemented("mock"))
     }

@@ -83,6 +83,11 @@ fn described(change: &Change) -> Described<'_> {
             says("set node", Some(&set.node), facts, None)
         }
         Change::RemoveNode(remove) => says("remove node", Some(&remove.node), vec![], None),
+        Change::Admit(admit) => says("admit", Some("$members/next"), vec![], Some(&admit.admission)),
+        Change::Activate(activate) => {
+            let facts = vec![("membership", hexadecimal(&activate.members))];
+            says("activate", Some("$members/current"), facts, None)
+        }
         Change::SetRules(set) => says("set rules", Some("$rules/ledger"), vec![], Some(&set.rules)),
     }
 }

@@ -68,7 +68,8 @@ impl Ledger {
         let hash = genesis.hash();
         let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };
         let frontier = Frontier::load(0, |level, index| tree_node(&*kv, level, index))?;
-        let mut ledger = Ledger { kv, genesis: hash, executor: Executor::new(genesis.origin()), frontier, chain, position: None };
+        let mut ledger =
+            Ledger { kv, genesis: hash, executor: Executor::new(genesis.origin()), frontier, chain, position: None };
         ledger.append_genesis(genesis)?;
         Ok(ledger)
     }

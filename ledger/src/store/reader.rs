@@ -9,12 +9,15 @@ use crate::state::{IdUse, Version};
 use crate::{Chain, LedgerError, Violation};
 use countersign_proof::limits::{EPOCHS_MAX, HISTORY_VERSIONS_MAX};
 use countersign_proof::{
-    ConsistencyProof, Cosignature, EarlierVersion, Epoch, Genesis, Hash, HistoryProof, Leaf, LogTree, Membership,
-    Proposal, PublicKey, Receipt, SealLeaf, StateProof, StateProofKind, TrustBundle, canonical, consistency_proof,
-    inclusion_proof, log_root, state_key,
+    ConsistencyProof, Cosignature, EarlierVersion, Epoch, Evidence, Genesis, Hash, HistoryProof, Leaf, LogTree,
+    Membership, Proposal, PublicKey, Receipt, SealLeaf, StateProof, StateProofKind, TrustBundle, canonical,
+    consistency_proof, inclusion_proof, log_root, plain_hash, state_key,
 };
 use prost::Message;
 use std::sync::Arc;
+
+/// Evidence files that a node keeps.
+pub const EVIDENCE_MAX: usize = 256;
 
 /// Reads a ledger database while its one writer appends. Every answer is of whole blocks.
 #[derive(Clone)]
@@ -370,8 +373,42 @@ impl Reader {
         };
         let key = [&number_key(kept.size)[..], kept.cosignature.node.as_bytes()].concat();
         let mut batch = Batch::default();
+        let newest = self.kv.get(COSIGNED, kept.cosignature.node.as_bytes())?;
+        // The key begins with the size, so the larger key is the newer cosignature.
+        if newest.is_none_or(|newest| newest <= key) {
+            batch.put(COSIGNED, kept.cosignature.node.as_bytes(), key.clone());
+        }
         batch.put(COSIGNATURES, key, row.encode_to_vec());
         self.kv.write(batch)
+    }
+
+    /// The newest cosignature that is kept of a node.
+    pub fn newest_cosignature(&self, node: &str) -> Result<Option<KeptCosignature>, KvError> {
+        let Some(key) = self.kv.get(COSIGNED, node.as_bytes())? else { return Ok(None) };
+        let row = self.need(COSIGNATURES, &key)?;
+        cosignature((key, row)).map(Some)
+    }
+
+    /// Keeps a checked evidence file; false when it is kept already, or [`EVIDENCE_MAX`] are.
+    pub fn put_evidence(&self, evidence: &Evidence) -> Result<bool, KvError> {
+        let bytes = evidence.to_bytes();
+        let key = plain_hash(&bytes).0;
+        let full = self.kv.scan(EVIDENCE, &[], &[0xff; 33], EVIDENCE_MAX)?.len() == EVIDENCE_MAX;
+        if full || self.kv.get(EVIDENCE, &key)?.is_some() {
+            return Ok(false);
+        }
+        let mut batch = Batch::default();
+        batch.put(EVIDENCE, key, bytes);
+        self.kv.write(batch)?;
+        self.kv.sync()?;
+        Ok(true)
+    }
+
+    /// The evidence files that are kept.
+    pub fn evidence(&self) -> Result<Vec<Evidence>, KvError> {
+        let corrupt = |message: String| KvError::Corrupt { family: EVIDENCE, message };
+        let rows = self.kv.scan(EVIDENCE, &[], &[0xff; 33], EVIDENCE_MAX)?;
+        rows.into_iter().map(|(_, bytes)| Evidence::parse(&bytes).map_err(|e| corrupt(e.to_string()))).collect()
     }
 
     /// The kept cosignatures of sizes from `from` on, at most `limit`.

@@ -35,11 +35,15 @@ pub(crate) const STATE_STALE: Family = "state_stale";
 pub(crate) const CERTIFICATES: Family = "certificates";
 /// Tree size and node to a [`CosignatureRow`].
 pub(crate) const COSIGNATURES: Family = "cosignatures";
+/// SHA-256 of an evidence file to the file.
+pub(crate) const EVIDENCE: Family = "evidence";
+/// Node to its newest [`CosignatureRow`], with its size.
+pub(crate) const COSIGNED: Family = "cosigned";
 /// One row: [`TipRow`].
 pub(crate) const META: Family = "meta";
 
 /// Every family of the ledger database.
-pub(crate) const FAMILIES: [Family; 15] = [
+pub(crate) const FAMILIES: [Family; 17] = [
     BLOCKS,
     LEAVES,
     TREE,
@@ -54,6 +58,8 @@ pub(crate) const FAMILIES: [Family; 15] = [
     STATE_STALE,
     CERTIFICATES,
     COSIGNATURES,
+    EVIDENCE,
+    COSIGNED,
     META,
 ];
 

@@ -1,6 +1,7 @@
 //! Serve the public gRPC API.
 
 mod auth;
+mod proofs;
 mod read;
 mod refusal;
 mod server;
@@ -53,6 +54,7 @@ pub(crate) struct Api {
     pub(crate) published: watch::Receiver<Certified>,
     pub(crate) cosigned: watch::Receiver<Arc<BTreeMap<String, u64>>>,
     pub(crate) mempool: watch::Receiver<MempoolSize>,
+    pub(crate) not_signing: watch::Receiver<String>,
 }
 
 type Streamed<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
@@ -134,6 +136,56 @@ impl v1::ledger_server::Ledger for Api {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         self.authenticate(request.metadata())?;
         Ok(Response::new(self.receipt(&request.into_inner())?))
+    }
+
+    async fn get_trust_bundle(
+        &self,
+        request: Request<v1::GetTrustBundleRequest>,
+    ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.trust_bundle()?))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<v1::GetConsistencyProofRequest>,
+    ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.consistency_proof(request.get_ref())?))
+    }
+
+    async fn get_history_proof(
+        &self,
+        request: Request<v1::GetHistoryProofRequest>,
+    ) -> Result<Response<v1::GetHistoryProofResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.history_proof(request.get_ref())?))
+    }
+
+    async fn get_activation(
+        &self,
+        request: Request<v1::GetActivationRequest>,
+    ) -> Result<Response<v1::GetActivationResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.activation()?))
+    }
+
+    async fn list_evidence(
+        &self,
+        request: Request<v1::ListEvidenceRequest>,
+    ) -> Result<Response<v1::ListEvidenceResponse>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.evidence()?))
+    }
+
+    type ExportBlocksStream = Streamed<v1::ExportedBlock>;
+
+    async fn export_blocks(
+        &self,
+        request: Request<v1::ExportBlocksRequest>,
+    ) -> Result<Response<Self::ExportBlocksStream>, Status> {
+        self.authenticate(request.metadata())?;
+        Ok(Response::new(self.export(request.get_ref().from_height)?))
     }
 
     async fn get_status(&self, request: Request<v1::GetStatusRequest>) -> Result<Response<v1::Status>, Status> {

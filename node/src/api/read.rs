@@ -227,7 +227,7 @@ impl Api {
         if index >= self.applied.borrow().chain.size {
             return Err(not_found(format!("no leaf {index} here")));
         }
-        let receipt = self.reader.receipt(index)?;
+        let receipt = self.reader.receipt_from(index, request.checkpoint_size)?;
         let not_yet = || Refusal::new("NOT_CERTIFIED_YET", format!("leaf {index} is not certified yet")).retry(RETRY);
         Ok(v1::GetReceiptResponse { receipt: receipt.ok_or_else(not_yet)?.to_string() })
     }

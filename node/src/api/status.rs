@@ -1,9 +1,11 @@
 //! Show where this node stands, to gRPC callers and to the gateway's pages alike.
 
 use super::{Api, Refusal};
+use crate::cursors::Epochs;
 use countersign_p2p::Lane;
-use countersign_proof::organisation_of;
+use countersign_proof::{joining, organisation_of};
 use countersign_proto::v1;
+use std::collections::BTreeSet;
 
 impl Api {
     pub(crate) fn status(&self) -> Result<v1::Status, Refusal> {
@@ -15,6 +17,8 @@ impl Api {
         let mempool = *self.mempool.borrow();
         let state_root = self.reader.seal(applied.chain.height)?.map(|seal| seal.state.0.to_vec()).unwrap_or_default();
         let leader = raft.leadership.leader.and_then(|id| members.name_of(id)).unwrap_or_default().to_owned();
+        let evidence = self.evidence()?.evidence;
+        let accused: BTreeSet<String> = evidence.iter().flat_map(|file| file.organisations.clone()).collect();
         let cursor = |index, height| Some(v1::Cursor { index, height });
         Ok(v1::Status {
             origin: self.origin.clone(),
@@ -38,10 +42,19 @@ impl Api {
             state_root,
             certified_size: certified.size,
             missing: self.missing(certified.size),
+            not_signing: self.not_signing.borrow().clone(),
+            joining: self.joining(&applied.epochs),
+            evidence: evidence.len() as u64,
+            accused: accused.into_iter().collect(),
             mempool_transactions: mempool.transactions as u64,
             mempool_bytes: mempool.bytes as u64,
             peers: self.peers(),
         })
+    }
+
+    fn joining(&self, epochs: &Epochs) -> Vec<String> {
+        let next = epochs.next.iter().flat_map(|next| joining(&epochs.trust.newest().membership, next));
+        next.map(|(node, _)| node).collect()
     }
 
     /// Organisations none of whose nodes has cosigned the certified size or more.

@@ -186,10 +186,7 @@ impl Model {
     pub fn signed_header(&self, height: u64, count: u64) -> SignedHeader {
         let header = self.header(height, count);
         let signature = pair("bolt.example/1/proposal").sign(&header.signed_message());
-        SignedHeader {
-            header: String::from_utf8(canonical(&header)).expect("JSON"),
-            signature: hex::encode(signature),
-        }
+        SignedHeader { header: String::from_utf8(canonical(&header)).expect("JSON"), signature: hex::encode(signature) }
     }
 
     pub fn hashes(&self) -> Vec<Hash> {
@@ -235,9 +232,10 @@ impl Model {
         let seal = &self.seals[height];
         let key = state_key("shipments", id);
         let (end, siblings) = self.states[height].prove(&key);
-        let version = self.versions.get(&("shipments".into(), id.into())).and_then(|history| {
-            history.iter().rev().find(|(record, ..)| record.height <= height as u64)
-        });
+        let version = self
+            .versions
+            .get(&("shipments".into(), id.into()))
+            .and_then(|history| history.iter().rev().find(|(record, ..)| record.height <= height as u64));
         let shown = version.filter(|_| !withhold);
         StateProof {
             kind: StateProofKind::StateProof,

@@ -2,13 +2,12 @@
 
 use countersign_ledger::store::Reader;
 use countersign_node::Node;
-use countersign_proof::{CertifiedCheckpoint, Genesis, Hash, Leaf, Membership, plain_hash};
+use countersign_proof::{Genesis, Hash, Leaf, Trust, plain_hash};
 use std::collections::BTreeMap;
 
 /// What has been seen of the one history, whoever showed it first.
 pub struct Canon {
-    origin: String,
-    membership: Membership,
+    trust: Trust,
     /// The hash of each height's seal.
     seals: Vec<Hash>,
     /// Who led each term.
@@ -18,8 +17,7 @@ pub struct Canon {
 impl Canon {
     /// Nothing but the genesis.
     pub fn of(genesis: &Genesis) -> Canon {
-        let (origin, membership) = (genesis.origin(), genesis.membership());
-        Canon { origin, membership, seals: Vec::new(), leaders: BTreeMap::new() }
+        Canon { trust: Trust::from_genesis(genesis), seals: Vec::new(), leaders: BTreeMap::new() }
     }
 
     /// The seal of a block that a node has applied; it must be everyone's.
@@ -49,7 +47,9 @@ impl Canon {
     pub fn certificate(&self, node: &str, reader: &Reader, size: u64) -> Result<Hash, String> {
         let found = reader.certificate_from(size).map_err(|e| e.to_string())?;
         let (found_size, note) = found.ok_or_else(|| format!("{node} has no certificate of size {size}"))?;
-        let certified = CertifiedCheckpoint::verify(&note, &self.origin, &self.membership)
+        let certified = self
+            .trust
+            .certify(&note)
             .map_err(|e| format!("{node}'s certificate of size {size}: {e}"))?;
         let checkpoint = certified.checkpoint();
         let root = reader.log_root(size).map_err(|e| e.to_string())?;

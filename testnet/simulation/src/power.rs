@@ -145,6 +145,10 @@ impl Files for PoweredFiles {
         Err(io::ErrorKind::BrokenPipe.into())
     }
 
+    fn note(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if self.power.is_on() { self.files.note(name, bytes) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if self.power.spend() { self.files.replace(name, bytes) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }

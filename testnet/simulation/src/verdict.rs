@@ -5,7 +5,7 @@ use crate::founding::COLLECTION;
 use crate::host::Host;
 use countersign_ledger::store::Reader;
 use countersign_node::Files;
-use countersign_proof::{Genesis, Hash, Leaf, Outcome, TransactionLeaf};
+use countersign_proof::{Genesis, Hash, Leaf, Outcome, TransactionLeaf, Trust};
 use countersign_proto::v1;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -113,7 +113,7 @@ fn counters(clients: &Clients, places: &Places, reader: &Reader) -> Result<(), S
 fn receipts(reader: &Reader, leaves: usize, genesis: &Genesis) -> Result<(), String> {
     for index in (0..leaves as u64).step_by(RECEIPTS_APART) {
         let receipt = reader.receipt(index).map_err(text)?.ok_or_else(|| format!("no receipt of leaf {index}"))?;
-        let verified = receipt.verify(&genesis.origin(), &genesis.membership());
+        let verified = receipt.verify(&Trust::from_genesis(genesis));
         verified.map_err(|e| format!("the receipt of leaf {index}: {e}"))?;
     }
     Ok(())

@@ -34,7 +34,7 @@ pub(super) fn show(
     let verifier = Client::offline(network.binary());
     let genesis = network.layout().genesis();
     for receipt in &receipts {
-        verifier.run(&["verify", "receipt", "--genesis", text(&genesis), text(receipt)])?.ok()?;
+        verifier.run(&["verify", "receipt", "--no-memory", "--genesis", text(&genesis), text(receipt)])?.ok()?;
     }
     say(&format!("{} receipts verified", receipts.len()));
     let without_network = may_cut_network();
@@ -74,7 +74,7 @@ fn show_offline(network: &Network, receipt: &Path, work: &WorkFolder, cut: bool)
 
 /// `countersign verify receipt` in `folder`, with no variables set and, if it can be, with no network.
 fn verify_in(binary: &Path, folder: &Path, cut: bool) -> Result<Answer, TestnetError> {
-    let verify = [text(binary), "verify", "receipt", "--genesis", GENESIS, RECEIPT];
+    let verify = [text(binary), "verify", "receipt", "--no-memory", "--genesis", GENESIS, RECEIPT];
     let words: Vec<&str> = if cut { [&["unshare", "-rn"], &verify[..]].concat() } else { verify.to_vec() };
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
