@@ -55,6 +55,12 @@ impl Client {
         Client { binary: binary.to_owned(), variables }
     }
 
+    /// Trusts a node's TLS key that is not in the genesis.
+    pub fn trusting(mut self, tls: Option<&str>) -> Client {
+        self.variables.extend(tls.map(|tls| ("COUNTERSIGN_TLS_KEY", tls.to_owned())));
+        self
+    }
+
     /// The command, not yet started.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new(&self.binary);

@@ -2,7 +2,7 @@
 
 use crate::layout::text;
 use crate::record::{NetworkRecord, NodeRecord};
-use crate::{Client, Layout, TestnetError, governance_account, operations_account};
+use crate::{Client, Layout, Network, TestnetError, governance_account, operations_account};
 use countersign_proof::Genesis;
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,20 @@ pub(crate) fn found(
     Ok(record)
 }
 
-fn node(layout: &Layout, organisation: &str, ports: &[u16]) -> NodeRecord {
+impl Network {
+    /// Keys, folder and genesis of an organisation that is not on the ledger yet; gives its governance key.
+    pub(crate) fn prepare_organisation(&self, organisation: &str, ports: &[u16]) -> Result<String, TestnetError> {
+        let founding = Founding { client: Client::offline(self.binary()), layout: self.layout() };
+        let node = node(self.layout(), organisation, ports);
+        founding.make_folders(&[organisation.to_owned()])?;
+        founding.make_node(&node)?;
+        founding.hand_genesis_to(&node)?;
+        founding.make_key(&operations_account(organisation))?;
+        founding.make_key(&governance_account(organisation))
+    }
+}
+
+pub(crate) fn node(layout: &Layout, organisation: &str, ports: &[u16]) -> NodeRecord {
     NodeRecord {
         organisation: organisation.to_owned(),
         node: format!("{organisation}/1"),
@@ -41,6 +54,7 @@ fn node(layout: &Layout, organisation: &str, ports: &[u16]) -> NodeRecord {
         api_port: ports[1],
         http_port: ports[2],
         pid: None,
+        tls: None,
     }
 }
 

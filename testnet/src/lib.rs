@@ -13,6 +13,7 @@ mod error;
 mod found;
 mod import;
 mod layout;
+mod membership;
 mod network;
 mod node_process;
 mod organisations;

@@ -1,7 +1,7 @@
 //! Run a network of node processes, break it, and ask it.
 
 use crate::answer::{Answer, tail};
-use crate::found::{PORTS_A_NODE, found};
+use crate::found::{PORTS_A_NODE, found, node};
 use crate::node_process::{Lifetime, NodeProcess};
 use crate::organisations::ORGANISATIONS_MAX;
 use crate::ports::free_ports;
@@ -122,6 +122,22 @@ impl Network {
         &self.binary
     }
 
+    /// Takes in a node that was founded after the others, and starts it. It answers once it has caught up.
+    pub(crate) fn add_node(&mut self, organisation: &str, ports: &[u16], tls: String) -> Result<(), TestnetError> {
+        let record = NodeRecord { tls: Some(tls), ..node(&self.layout, organisation, ports) };
+        self.processes.push(NodeProcess::of(&record));
+        self.record.nodes.push(record);
+        self.launch(self.record.nodes.len() - 1)
+    }
+
+    /// Ends a node for good.
+    pub(crate) fn remove_node(&mut self, n: usize) -> Result<(), TestnetError> {
+        self.processes[n].end(Signal::TERM)?;
+        self.processes.remove(n);
+        self.record.nodes.remove(n);
+        self.record.save(&self.layout)
+    }
+
     /// Kills node `n`, counted from 0, as a crash would, and waits until it is gone.
     pub fn kill(&mut self, n: usize) -> Result<(), TestnetError> {
         self.processes[n].end(Signal::KILL)?;
@@ -169,7 +185,7 @@ impl Network {
         self.note_pids()
     }
 
-    fn wait_answers(&mut self, n: usize) -> Result<(), TestnetError> {
+    pub(crate) fn wait_answers(&mut self, n: usize) -> Result<(), TestnetError> {
         let client = self.client(&operations_account(&self.record.nodes[n].organisation), n);
         let what = format!("node {} answers", self.record.nodes[n].node);
         let answered = wait_until(&what, READY_WITHIN, || match self.processes[n].running() {
@@ -210,7 +226,8 @@ impl Network {
 
     /// `countersign` as `account` at node `n`.
     pub fn client(&self, account: &str, n: usize) -> Client {
-        Client::new(&self.binary, &self.layout, self.record.nodes[n].api_url(), account)
+        let node = &self.record.nodes[n];
+        Client::new(&self.binary, &self.layout, node.api_url(), account).trusting(node.tls.as_deref())
     }
 
     /// Runs `countersign` as `account` at its own node.

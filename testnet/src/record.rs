@@ -31,6 +31,9 @@ pub struct NodeRecord {
     pub http_port: u16,
     /// Its process, when this crate started one and has not seen it end.
     pub pid: Option<u32>,
+    /// Its TLS key, when it is not in the genesis and clients must be told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
 }
 
 impl NodeRecord {

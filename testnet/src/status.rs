@@ -17,6 +17,14 @@ pub struct Position {
 pub struct NodeStatus {
     /// `<organisation>/<name>`.
     pub node: String,
+    /// The epoch of the membership in force.
+    pub epoch: u64,
+    /// How many organisations a certificate needs.
+    pub quorum: usize,
+    /// Why it countersigns nothing; empty when it does.
+    pub not_signing: String,
+    /// Organisations that the evidence it holds names.
+    pub accused: Vec<String>,
     /// Raft's term.
     pub term: u64,
     /// The leader's node; empty while there is none.
@@ -89,6 +97,10 @@ mod tests {
         let at = Position { index: height + 3, height };
         NodeStatus {
             node: node.to_owned(),
+            epoch: 0,
+            quorum: 3,
+            not_signing: String::new(),
+            accused: Vec::new(),
             term,
             leader: leader.to_owned(),
             applied: at,
