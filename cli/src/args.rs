@@ -1,5 +1,6 @@
 //! Declare the commands: noun, then verb.
 
+use crate::audit::Audit;
 use crate::connection::Caller;
 use crate::genesis::GenesisCommand;
 use crate::governance::{AdmitNode, DefineCollection, RemoveNode, SetAccount};
@@ -94,6 +95,8 @@ pub enum Command {
     /// Check proofs offline, with nothing but the genesis
     #[command(subcommand)]
     Verify(VerifyCommand),
+    /// Download a ledger and judge it again from genesis
+    Audit(Audit),
     /// Show where a node stands
     Status(ShowStatus),
     /// Make bearer tokens

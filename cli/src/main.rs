@@ -1,6 +1,7 @@
 //! Run the `countersign` command: keys, genesis, nodes, transactions, reads, proofs.
 
 mod args;
+mod audit;
 mod connection;
 mod failure;
 mod genesis;
@@ -76,6 +77,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Membership(MembershipCommand::Show(command)) => membership::show(&command).await,
         Command::Membership(MembershipCommand::Admit(command)) => membership::admit(&command).await,
         Command::Membership(MembershipCommand::Activate(command)) => membership::activate(&command).await,
+        Command::Audit(command) => audit::run(&command).await,
         Command::Status(command) => status::run(&command).await,
         Command::Token(TokenCommand::New(command)) => connection::new_token(&command),
     }

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 pub mod code {
     /// It did what was asked.
     pub const OK: i32 = 0;
+    /// Something else failed, such as a document that is not there.
+    pub const OTHER: i32 = 1;
     /// Executed and found invalid, recorded.
     pub const REJECTED: i32 = 3;
     /// Turned away at the door, not recorded.

@@ -117,6 +117,11 @@ impl Network {
         &self.layout
     }
 
+    /// The hash that its ledger is trusted by.
+    pub fn genesis_hash(&self) -> &str {
+        &self.record.genesis_hash
+    }
+
     /// The `countersign` binary it runs.
     pub fn binary(&self) -> &Path {
         &self.binary

@@ -74,6 +74,9 @@ fn an_organisation_joins_another_leaves_and_proofs_follow_from_the_genesis_hash(
     assert_eq!(said["answer"]["value"]["n"].as_u64(), Some(2), "{said}");
     fetch(&["consistency", "get", "--old", "3", "--out", &out("consistency.json")]);
     verify(&network, &["consistency", "--trust", "trust.json", "consistency.json"]);
+    let audit = fetch(&["audit", "--level", "full", "--json"]);
+    let audit: Value = serde_json::from_str(&audit.stdout).expect("JSON");
+    assert_eq!((audit["epochs"].as_u64(), audit["verified"].as_bool()), (Some(3), Some(true)), "{audit}");
     // What is restarted goes on in its epoch.
     network.stop_all().expect("they stop");
     network.restart_all().expect("they start");

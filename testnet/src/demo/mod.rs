@@ -2,6 +2,7 @@
 
 mod crash;
 mod flights;
+mod proofs;
 mod receipts;
 mod refusals;
 mod report;
@@ -69,7 +70,10 @@ fn show(network: &mut Network, flights: &[Flight], begun: Instant) -> Result<Rep
     say("waiting for all four nodes to certify the same height");
     let agreement = network.wait_agreement(AGREE_WITHIN)?;
     check_every_row_once(network, flights, &results)?;
-    let verified = receipts::show(network, &sample(flights, &results)?, &work)?;
+    let rows = sample(flights, &results)?;
+    let verified = receipts::show(network, &rows, &work)?;
+    let nodes = network.nodes().len();
+    let proofs = proofs::show(network, rows[0], &work)?;
     Ok(Report {
         rows: flights.len() as u64,
         summaries,
@@ -77,8 +81,9 @@ fn show(network: &mut Network, flights: &[Flight], begun: Instant) -> Result<Rep
         import_seconds,
         crash,
         agreement,
-        nodes: network.nodes().len(),
+        nodes,
         receipts: verified,
+        proofs,
         elapsed: begun.elapsed(),
     })
 }

@@ -83,7 +83,7 @@ fn verify_in(binary: &Path, folder: &Path, cut: bool) -> Result<Answer, TestnetE
     Ok(Answer { command: words.join(" "), code, stdout: ended.stdout, stderr: ended.stderr })
 }
 
-fn may_cut_network() -> bool {
+pub(super) fn may_cut_network() -> bool {
     let tried = run_within(Command::new("unshare").args(["-rn", "true"]), VERIFY_WITHIN);
     tried.is_ok_and(|ended| ended.status.is_some_and(|status| status.success()))
 }

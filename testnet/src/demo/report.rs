@@ -1,6 +1,7 @@
 //! Print what the demo has shown, in one block.
 
 use super::crash::Crash;
+use super::proofs::VerifiedProofs;
 use super::receipts::VerifiedReceipts;
 use crate::{Agreement, ImportSummary};
 use std::fmt;
@@ -17,6 +18,7 @@ pub struct Report {
     pub(super) agreement: Agreement,
     pub(super) nodes: usize,
     pub(super) receipts: VerifiedReceipts,
+    pub(super) proofs: VerifiedProofs,
     pub(super) elapsed: Duration,
 }
 
@@ -48,6 +50,16 @@ impl fmt::Display for Report {
         line(f, &format!("state at {}", self.agreement.height), agreed)?;
         line(f, "receipts", format!("{} verified, one of them {offline}", self.receipts.count))?;
         line(f, "altered receipt", "refused")?;
+        let proofs = &self.proofs;
+        let by =
+            if proofs.second_verifier { "countersign-verify and JavaScript" } else { "countersign-verify alone (!)" };
+        line(
+            f,
+            "membership",
+            format!("one joined, one left: {} epochs followed from the genesis hash", proofs.epochs),
+        )?;
+        line(f, "proofs", format!("{} kinds verified by {by}; altered, each refused", proofs.files))?;
+        line(f, "audit", &proofs.audited)?;
         line(f, "elapsed", format!("{:.0} s", self.elapsed.as_secs_f64()))
     }
 }
