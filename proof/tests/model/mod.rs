@@ -23,6 +23,9 @@ pub fn ok<T>(result: Result<T, Infallible>) -> T {
     }
 }
 
+/// A version with its value and salt.
+pub type Kept = (VersionRecord, Option<Value>, Option<Hash>);
+
 pub struct Model {
     pub genesis: Genesis,
     pub memberships: [Membership; 2],
@@ -31,7 +34,7 @@ pub struct Model {
     /// The state after each block.
     pub states: Vec<StateTree>,
     /// Every version of every document, oldest first.
-    pub versions: BTreeMap<(String, String), Vec<(VersionRecord, Option<Value>, Option<Hash>)>>,
+    pub versions: BTreeMap<(String, String), Vec<Kept>>,
 }
 
 fn node_keys(organisation: &str) -> NodeKeys {
@@ -186,10 +189,7 @@ impl Model {
     pub fn signed_header(&self, height: u64, count: u64) -> SignedHeader {
         let header = self.header(height, count);
         let signature = pair("bolt.example/1/proposal").sign(&header.signed_message());
-        SignedHeader {
-            header: String::from_utf8(canonical(&header)).expect("JSON"),
-            signature: hex::encode(signature),
-        }
+        SignedHeader { header: String::from_utf8(canonical(&header)).expect("JSON"), signature: hex::encode(signature) }
     }
 
     pub fn hashes(&self) -> Vec<Hash> {
@@ -235,9 +235,10 @@ impl Model {
         let seal = &self.seals[height];
         let key = state_key("shipments", id);
         let (end, siblings) = self.states[height].prove(&key);
-        let version = self.versions.get(&("shipments".into(), id.into())).and_then(|history| {
-            history.iter().rev().find(|(record, ..)| record.height <= height as u64)
-        });
+        let version = self
+            .versions
+            .get(&("shipments".into(), id.into()))
+            .and_then(|history| history.iter().rev().find(|(record, ..)| record.height <= height as u64));
         let shown = version.filter(|_| !withhold);
         StateProof {
             kind: StateProofKind::StateProof,
