@@ -75,7 +75,8 @@ pub fn check_activation(
     for (node, key) in joining(current, next) {
         let key = VerifierKey::cosigner(&node, key);
         let line = parsed.signatures.iter().find(|line| line.name == node && line.id == key.id());
-        let missing = || ProofError::malformed("activate.checkpoint", format!("{node}, which joins, has not cosigned it"));
+        let missing =
+            || ProofError::malformed("activate.checkpoint", format!("{node}, which joins, has not cosigned it"));
         crate::checkpoint::check_cosignature_line(certified.checkpoint(), line.ok_or_else(missing)?, &key)?;
     }
     Ok(certified.checkpoint().clone())

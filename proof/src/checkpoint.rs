@@ -183,14 +183,22 @@ fn count(membership: &Membership, signed: &BTreeMap<(String, PublicKey), u64>) -
     }
 }
 
-pub(crate) fn check_log_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<(), ProofError> {
+pub(crate) fn check_log_line(
+    checkpoint: &Checkpoint,
+    line: &NoteSignature,
+    key: &VerifierKey,
+) -> Result<(), ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("log signature {}", hex::encode(line.id)) };
     let signature = line.signature.as_slice().try_into().map_err(|_| false_line())?;
     let holds = key.key.verify_strict(checkpoint.to_text().as_bytes(), signature);
     if holds { Ok(()) } else { Err(false_line()) }
 }
 
-pub(crate) fn check_cosignature_line(checkpoint: &Checkpoint, line: &NoteSignature, key: &VerifierKey) -> Result<u64, ProofError> {
+pub(crate) fn check_cosignature_line(
+    checkpoint: &Checkpoint,
+    line: &NoteSignature,
+    key: &VerifierKey,
+) -> Result<u64, ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("cosignature of {}", line.name) };
     let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(false_line)?;
     let time = u64::from_be_bytes(*time);

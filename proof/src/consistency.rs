@@ -64,13 +64,12 @@ impl ConsistencyProof {
 
 impl VerifiedConsistency {
     /// The smaller log.
-    pub fn old(&self) -> &CertifiedCheckpoint {
+    pub fn smaller(&self) -> &CertifiedCheckpoint {
         &self.old
     }
 
     /// The larger one, which begins with it.
-    #[expect(clippy::new_ret_no_self, reason = "it is the new log, beside the old one")]
-    pub fn new(&self) -> &CertifiedCheckpoint {
+    pub fn larger(&self) -> &CertifiedCheckpoint {
         &self.new
     }
 }

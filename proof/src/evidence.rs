@@ -235,9 +235,8 @@ fn two_proposals(trust: &Trust, first: &SignedHeader, second: &SignedHeader) -> 
     if !same || one == other {
         return Check::Evidence.refuse("evidence", "the headers are not two of one proposer, term and height");
     }
-    let signed = |key: &PublicKey| {
-        header_signed(key, &one, &first.signature) && header_signed(key, &other, &second.signature)
-    };
+    let signed =
+        |key: &PublicKey| header_signed(key, &one, &first.signature) && header_signed(key, &other, &second.signature);
     let keys = trust.keys_of(&one.proposer, |keys| keys.proposal);
     let accused = unique(keys.filter(signed).map(|key| accuse(&one.proposer, key)));
     let sentence = format!("{} signed two proposals for height {} of term {}", one.proposer, one.height, one.term);
@@ -295,7 +294,11 @@ fn false_seal(trust: &Trust, seal: &str) -> Verdict {
         return Check::Leaf.refuse("evidence.seal", "the receipt is not of a seal");
     };
     let accused = unique(cosigned.signed.iter().map(|((node, key), _)| accuse(node, *key)));
-    let sentence = format!("{} signed for the seal of block {}: re-execution must show that it is false", names(&accused), seal.height);
+    let sentence = format!(
+        "{} signed for the seal of block {}: re-execution must show that it is false",
+        names(&accused),
+        seal.height
+    );
     Ok((accused, sentence))
 }
 

@@ -74,7 +74,8 @@ impl HistoryProof {
     pub fn verify(&self, trust: &Trust, collection: &str, id: &str) -> Result<VerifiedHistory, Refusal> {
         let state = self.state.verify(trust, collection, id)?;
         if self.from > self.to || state.seal().height < self.to {
-            let reason = format!("heights {} to {} are not within the state at {}", self.from, self.to, state.seal().height);
+            let reason =
+                format!("heights {} to {} are not within the state at {}", self.from, self.to, state.seal().height);
             return Check::History.refuse("history proof.to", reason);
         }
         let newest = match state.answer() {

@@ -49,7 +49,9 @@ pub use hash::{Hash, plain_hash, tagged_hash};
 pub use history_proof::{EarlierVersion, HistoryProof, VerifiedHistory};
 pub use key::{KeyPair, PublicKey};
 pub use leaf::{GenesisLeaf, Leaf, Outcome, SealLeaf, TransactionLeaf};
-pub use log_tree::{LogTree, consistency_proof, inclusion_proof, leaf_hash, log_root, node_hash, verify_consistency, verify_inclusion};
+pub use log_tree::{
+    LogTree, consistency_proof, inclusion_proof, leaf_hash, log_root, node_hash, verify_consistency, verify_inclusion,
+};
 pub use membership::{Member, Membership, NodeKeys};
 pub use name::{
     SYSTEM_COLLECTIONS, check_account, check_collection, check_document_id, check_name, check_node, organisation_of,
@@ -62,8 +64,8 @@ pub use refusal::{Check, Refusal};
 pub use state_proof::{StateAnswer, StateProof, StateProofKind, VerifiedState};
 pub use state_tree::StateTree;
 pub use transaction::{
-    Activate, Admit, Append, Body, DefineCollection, Increment, Operation, Precondition, RemoveNode, SetAccount, SetNode, SetRules,
-    Signer, Transaction, TransactionBytes, Unit, operation, precondition,
+    Activate, Admit, Append, Body, DefineCollection, Increment, Operation, Precondition, RemoveNode, SetAccount,
+    SetNode, SetRules, Signer, Transaction, TransactionBytes, Unit, operation, precondition,
 };
 pub use trust::{Anchor, Change, Epoch, PinnedEpoch, Trust};
 pub use trust_bundle::TrustBundle;

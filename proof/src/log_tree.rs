@@ -115,7 +115,8 @@ pub fn verify_consistency(old: u64, old_root: &Hash, new: u64, path: &[Hash]) ->
     while at % 2 == 1 {
         (at, last) = (at / 2, last / 2);
     }
-    let seed = if old.is_power_of_two() { old_root } else { rest.next().ok_or_else(|| wrong("too short for the sizes"))? };
+    let seed =
+        if old.is_power_of_two() { old_root } else { rest.next().ok_or_else(|| wrong("too short for the sizes"))? };
     let (mut old_side, mut new_side) = (*seed, *seed);
     for hash in rest {
         if last == 0 {

@@ -3,8 +3,8 @@
 use crate::limits::{JSON_DEPTH_MAX, PATH_HASHES_MAX, RECEIPT_BYTES_MAX};
 use crate::refusal::At;
 use crate::{
-    CertifiedCheckpoint, Check, Checkpoint, Hash, Leaf, ProofError, Refusal, Trust, canonical, leaf_hash, parse_canonical,
-    parse_json, verify_inclusion,
+    CertifiedCheckpoint, Check, Checkpoint, Hash, Leaf, ProofError, Refusal, Trust, canonical, leaf_hash,
+    parse_canonical, parse_json, verify_inclusion,
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};

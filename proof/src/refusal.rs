@@ -96,7 +96,11 @@ impl Check {
         expected: &T,
         found: &T,
     ) -> Result<(), Refusal> {
-        if expected == found { Ok(()) } else { Err(ProofError::mismatch(field, expected.to_string(), found.to_string())).at(self) }
+        if expected == found {
+            Ok(())
+        } else {
+            Err(ProofError::mismatch(field, expected.to_string(), found.to_string())).at(self)
+        }
     }
 }
 

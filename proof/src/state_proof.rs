@@ -1,8 +1,8 @@
 //! Prove what the state holds, or does not hold, under one document.
 
 use crate::limits::{DEFINITION_DEPTH_MAX, PROOF_BYTES_MAX};
-use crate::state_tree::{StateTree, bit, climb};
 use crate::refusal::At;
+use crate::state_tree::{StateTree, bit, climb};
 use crate::{
     Check, Hash, Leaf, ProofError, Receipt, Refusal, SealLeaf, Trust, VerifiedReceipt, VersionRecord, canonical,
     parse_canonical, plain_hash, state_key, value_hash,

@@ -1,12 +1,12 @@
 //! Follow the epochs of a ledger and judge checkpoints under the one that covers them.
 
 use crate::checkpoint::{Tally, certify};
+use crate::limits::{DEFINITION_DEPTH_MAX, EPOCHS_MAX};
 use crate::refusal::At;
 use crate::{
-    CertifiedCheckpoint, Check, Checkpoint, Genesis, Hash, Leaf, Membership, Note, ProofError, PublicKey,
-    Receipt, Refusal, SealLeaf, canonical, parse_canonical,
+    CertifiedCheckpoint, Check, Checkpoint, Genesis, Hash, Leaf, Membership, Note, ProofError, PublicKey, Receipt,
+    Refusal, SealLeaf, canonical, parse_canonical,
 };
-use crate::limits::{DEFINITION_DEPTH_MAX, EPOCHS_MAX};
 use serde::{Deserialize, Serialize};
 
 /// One epoch: a membership, and the tree size above which it is in force.
@@ -68,7 +68,11 @@ impl PinnedEpoch {
     pub fn parse(bytes: &[u8]) -> Result<PinnedEpoch, ProofError> {
         let pinned: PinnedEpoch = parse_canonical("epoch", bytes, DEFINITION_DEPTH_MAX)?;
         if pinned.kind != "epoch" || pinned.v != 1 {
-            return Err(ProofError::mismatch("epoch.kind and .v", "epoch and 1", format!("{} and {}", pinned.kind, pinned.v)));
+            return Err(ProofError::mismatch(
+                "epoch.kind and .v",
+                "epoch and 1",
+                format!("{} and {}", pinned.kind, pinned.v),
+            ));
         }
         pinned.members.check()?;
         Ok(pinned)
@@ -180,7 +184,8 @@ impl Trust {
         let checkpoint = Checkpoint::parse(&parsed.text).at(Check::File)?;
         let in_force = self.in_force(checkpoint.size);
         if in_force.is_empty() {
-            let reason = format!("{} is not above {}, where the epochs known begin", checkpoint.size, self.epochs[0].after);
+            let reason =
+                format!("{} is not above {}, where the epochs known begin", checkpoint.size, self.epochs[0].after);
             return Check::Epochs.refuse("checkpoint.size", reason);
         }
         let revoked = &self.newest().membership;

@@ -61,13 +61,20 @@ fn states(model: &Model) -> Value {
 }
 
 fn histories(model: &Model) -> Value {
-    let cases = [("whole", "S-1", 0, 5), ("window", "S-1", 2, 4), ("last", "S-1", 5, 5), ("none", "S-9", 0, 5), ("deleted", "S-2", 1, 5)];
+    let cases = [
+        ("whole", "S-1", 0, 5),
+        ("window", "S-1", 2, 4),
+        ("last", "S-1", 5, 5),
+        ("none", "S-9", 0, 5),
+        ("deleted", "S-2", 1, 5),
+    ];
     let case = |(name, id, from, to): &(&str, &str, u64, u64)| {
         let proof = model.history_proof(id, *from, *to);
         let verified = proof.verify(&model.trust(), "shipments", id).expect("it holds");
         let versions: Vec<u64> = verified.versions().iter().map(|(record, _)| record.version).collect();
         let file = text(proof.to_bytes());
-        let entry = json!({"collection": "shipments", "file": file, "from": from, "id": id, "to": to, "versions": versions});
+        let entry =
+            json!({"collection": "shipments", "file": file, "from": from, "id": id, "to": to, "versions": versions});
         ((*name).to_owned(), entry)
     };
     Value::Object(cases.iter().map(case).collect())
@@ -75,7 +82,12 @@ fn histories(model: &Model) -> Value {
 
 fn consistencies(model: &Model) -> Value {
     let size = |height: usize| model.seals[height].tree_size();
-    let cases = [("within", size(1), size(3)), ("across", size(1), size(5)), ("same", size(3), size(3)), ("from_genesis", size(0), size(5))];
+    let cases = [
+        ("within", size(1), size(3)),
+        ("across", size(1), size(5)),
+        ("same", size(3), size(3)),
+        ("from_genesis", size(0), size(5)),
+    ];
     let case = |(name, old, new): &(&str, u64, u64)| {
         let proof = model.consistency(*old, *new);
         proof.verify(&model.trust()).expect("it holds");
@@ -98,7 +110,8 @@ fn evidence(model: &Model) -> Value {
 fn vectors() -> Value {
     let model = Model::new();
     let bundle = model.bundle();
-    let exhibit = Exhibit::new(model.receipt(model.seals[5].first, model.seals[5].tree_size()).to_string(), bundle.clone());
+    let exhibit =
+        Exhibit::new(model.receipt(model.seals[5].first, model.seals[5].tree_size()).to_string(), bundle.clone());
     json!({
         "boundary": model.boundary(),
         "consistencies": consistencies(&model),
@@ -203,7 +216,8 @@ fn a_change_of_membership_needs_both_quorums_at_exactly_its_seal() {
     };
     let (seal, end) = (model.seals[4].index(), model.boundary());
     let under = |size: u64, organisations: &[&str]| {
-        let receipt = Receipt { note: model.note_by(&model.checkpoint(size), organisations), ..model.receipt(seal, size) };
+        let receipt =
+            Receipt { note: model.note_by(&model.checkpoint(size), organisations), ..model.receipt(seal, size) };
         Change { seal: receipt.to_string(), ..change.clone() }
     };
     let everyone = ["acme.example", "bolt.example", "cargo.example", LEAVES, "echo.example"];
@@ -212,7 +226,10 @@ fn a_change_of_membership_needs_both_quorums_at_exactly_its_seal() {
     assert_eq!(refused(under(end, &["bolt.example", "cargo.example", LEAVES])), Check::Epochs);
     assert_eq!(refused(under(end, &["bolt.example", "cargo.example", "echo.example"])), Check::Epochs);
     assert_eq!(refused(under(model.seals[5].tree_size(), &everyone)), Check::Epochs, "a later checkpoint");
-    let other = Change { seal: model.receipt(model.seals[3].index(), model.seals[3].tree_size()).to_string(), ..change.clone() };
+    let other = Change {
+        seal: model.receipt(model.seals[3].index(), model.seals[3].tree_size()).to_string(),
+        ..change.clone()
+    };
     assert_eq!(refused(other), Check::Epochs, "another seal");
     let mut members = change.clone();
     members.members.revoked.clear();

@@ -85,11 +85,17 @@ fn state(args: &args::State, sources: &Sources) -> Judged {
     let (sentence, value) = match proof.answer() {
         StateAnswer::Absent => (format!("{collection}/{id} had never been at height {height}"), None),
         StateAnswer::Deleted { record } => {
-            let sentence = format!("{collection}/{id} was deleted at height {height}, by version {} of height {}", record.version, record.height);
+            let sentence = format!(
+                "{collection}/{id} was deleted at height {height}, by version {} of height {}",
+                record.version, record.height
+            );
             (sentence, None)
         }
         StateAnswer::Present { record, value } => {
-            let sentence = format!("{collection}/{id} was in version {}, of height {}, at height {height}", record.version, record.height);
+            let sentence = format!(
+                "{collection}/{id} was in version {}, of height {}, at height {height}",
+                record.version, record.height
+            );
             (sentence, Some(value))
         }
     };
@@ -158,13 +164,16 @@ fn version_sentence(record: &VersionRecord, value: Option<&Value>) -> Result<Str
 
 fn consistency(sources: &Sources) -> Judged {
     let proof = ConsistencyProof::parse(&sources.proof).at(Check::File)?.verify(&sources.trust)?;
-    let (old, new) = (proof.old().checkpoint(), proof.new().checkpoint());
-    let mut report = Report::new(sources, proof.new());
-    report.prove(format!("the log of size {} begins with the log of size {}: nothing in it was changed", new.size, old.size));
+    let (old, new) = (proof.smaller().checkpoint(), proof.larger().checkpoint());
+    let mut report = Report::new(sources, proof.larger());
+    report.prove(format!(
+        "the log of size {} begins with the log of size {}: nothing in it was changed",
+        new.size, old.size
+    ));
     report.leave_open("what is in the log");
     report.put("old_size", old.size);
     report.put("old_root", old.root);
-    Ok((report, proof.new().clone()))
+    Ok((report, proof.larger().clone()))
 }
 
 fn trust(args: &args::TrustFile, sources: &Sources) -> Result<Report, CliFailure> {
@@ -183,7 +192,10 @@ fn trust(args: &args::TrustFile, sources: &Sources) -> Result<Report, CliFailure
         ));
     }
     report.leave_open("that no later epoch exists");
-    report.put("epochs", sources.trust.epochs().iter().map(|e| json!({"after": e.after, "members": e.membership})).collect::<Value>());
+    report.put(
+        "epochs",
+        sources.trust.epochs().iter().map(|e| json!({"after": e.after, "members": e.membership})).collect::<Value>(),
+    );
     if let Some(path) = &args.pin {
         let pinned = PinnedEpoch {
             after: newest.after,
@@ -203,7 +215,10 @@ fn evidence(sources: &Sources) -> Result<Report, CliFailure> {
     let mut report = Report::of_ledger(sources);
     report.prove(format!("{}: {}", proof.what(), proof.sentence()));
     for accused in proof.accused() {
-        report.prove(format!("{} answers for it: its node {} signed with {}", accused.organisation, accused.node, accused.key));
+        report.prove(format!(
+            "{} answers for it: its node {} signed with {}",
+            accused.organisation, accused.node, accused.key
+        ));
     }
     report.leave_open("why: a lie, a stolen key, or a node that was restored from a backup");
     report.needs_execution = proof.needs_execution();

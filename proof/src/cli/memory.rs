@@ -65,7 +65,7 @@ fn checkpoint(note: &str) -> Result<Checkpoint, Refusal> {
 fn joins(trust: &Trust, file: &Path, found: &Checkpoint, known: &Checkpoint) -> Result<(), CliFailure> {
     let proof = ConsistencyProof::parse(&read(file)?).at(Check::Memory)?.verify(trust)?;
     let (smaller, larger) = if found.size <= known.size { (found, known) } else { (known, found) };
-    if (proof.old().checkpoint(), proof.new().checkpoint()) != (smaller, larger) {
+    if (proof.smaller().checkpoint(), proof.larger().checkpoint()) != (smaller, larger) {
         let reason = format!("--joined-by joins other checkpoints than {} and {}", smaller.size, larger.size);
         return Ok(Check::Memory.refuse("consistency proof", reason)?);
     }
@@ -80,7 +80,8 @@ fn path(claims: &Claims, trust: &Trust) -> Option<PathBuf> {
         return Some(path.clone());
     }
     let of_home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(of_home)?;
+    let state =
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(of_home)?;
     Some(state.join("countersign").join(format!("{}.memory.json", trust.origin().replace('/', "@"))))
 }
 
@@ -97,7 +98,9 @@ fn load(path: &Path) -> Result<Option<String>, CliFailure> {
 
 /// The file is whole or as it was: a new one is renamed over the old.
 fn store(path: &Path, note: &str) -> Result<(), CliFailure> {
-    let failed = |e: std::io::Error| CliFailure::Usage(format!("{}: cannot be written: {e}; --no-memory goes without", path.display()));
+    let failed = |e: std::io::Error| {
+        CliFailure::Usage(format!("{}: cannot be written: {e}; --no-memory goes without", path.display()))
+    };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }

@@ -88,9 +88,7 @@ impl Report {
         all.insert("trusted_from".into(), json!(self.trusted_from));
         all.insert("verified".into(), json!(!self.needs_execution));
         if let Some(Signed { certified, counts }) = &self.signed {
-            let count = |c: &Count| {
-                json!({"epoch": c.epoch, "organisations": c.organisations, "quorum": c.quorum, "signed": c.signed})
-            };
+            let count = |c: &Count| json!({"epoch": c.epoch, "organisations": c.organisations, "quorum": c.quorum, "signed": c.signed});
             all.insert("counts".into(), counts.iter().map(count).collect());
             all.insert("epoch".into(), json!(certified.epoch()));
             all.insert("root".into(), json!(certified.checkpoint().root));
@@ -112,7 +110,8 @@ impl fmt::Display for Report {
             let checkpoint = certified.checkpoint();
             writeln!(f, "  tree           of size {}, root {}", checkpoint.size, checkpoint.root)?;
             for Count { epoch, signed, quorum, organisations } in counts {
-                let line = format!("by {signed} of {organisations} organisations of epoch {epoch}, {quorum} are needed");
+                let line =
+                    format!("by {signed} of {organisations} organisations of epoch {epoch}, {quorum} are needed");
                 writeln!(f, "  countersigned  {line}")?;
             }
             for (node, time) in certified.signers().values().flatten() {

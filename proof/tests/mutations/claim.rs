@@ -162,7 +162,7 @@ fn judge_proof(kind: Kind, trust: &Trust, id: &str, file: &[u8]) -> Result<Claim
         }
         Kind::Consistency => {
             let proof = ConsistencyProof::parse(file)?.verify(trust)?;
-            Ok(Claim { trees: vec![tree(proof.old()), tree(proof.new())], ..Claim::default() })
+            Ok(Claim { trees: vec![tree(proof.smaller()), tree(proof.larger())], ..Claim::default() })
         }
         Kind::Evidence => {
             let evidence = Evidence::parse(file)?.verify(trust)?;
