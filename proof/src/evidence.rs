@@ -184,6 +184,10 @@ impl Evidence {
 
     /// Checks every signature, that one key made both statements, and that they contradict each other.
     pub fn verify(&self, trust: &Trust) -> Result<VerifiedEvidence, Refusal> {
+        if trust.epochs().is_empty() {
+            let reason = "a policy does not say whose keys these were, and when; give the genesis or an epoch";
+            return Check::Evidence.refuse("evidence", reason);
+        }
         let (accused, sentence) = match self {
             Evidence::TwoProposals { first, second, .. } => two_proposals(trust, first, second)?,
             Evidence::TwoCosignatures { first, second, .. } => two_cosignatures(trust, first, second)?,

@@ -124,6 +124,42 @@ fn no_epoch_certifies_for_another_nor_one_network_for_another() {
 }
 
 #[test]
+fn a_policy_certifies_what_its_membership_does_and_no_more() {
+    let model = Model::new();
+    let genesis = Trust::from_genesis(&model.genesis);
+    let text = policy(&model.genesis.origin(), &model.memberships[0]);
+    let parse = || parse_policy(&text).expect("its own form");
+    let by_policy = Trust::from_policy(&model.genesis.origin(), parse()).expect("it names this log");
+    let checkpoint = model.checkpoint(model.seals[3].tree_size());
+    let mut certified = 0;
+    for bits in 0..64u8 {
+        let picked = |at: usize| bits >> at & 1 == 1;
+        let signers = [FOUNDERS[0], FOUNDERS[1], FOUNDERS[2], FOUNDERS[3], JOINS];
+        let lines = signers.iter().enumerate().filter(|(at, _)| picked(*at)).map(|(_, who)| by(&checkpoint, who, 1));
+        let lines: Vec<NoteSignature> = lines.chain(picked(5).then(|| logged(&checkpoint))).collect();
+        let note = note(&checkpoint, lines);
+        let check = |trust: &Trust| trust.certify(&note).map(|c| c.signers().clone()).map_err(|refusal| refusal.check);
+        assert_eq!(check(&by_policy), check(&genesis), "{bits:b}");
+        certified += u32::from(check(&by_policy).is_ok());
+    }
+    assert_eq!(certified, 10, "three or four of four, whoever else, and the log");
+    let mut false_line = Note::parse(&model.note_by(&checkpoint, &FOUNDERS)).expect("a note");
+    false_line.signatures[4].signature[20] ^= 1;
+    assert_eq!(by_policy.certify(&false_line.to_string()).expect_err("one is false").check, Check::Quorum);
+    let receipt = model.receipt(2, checkpoint.size).verify(&by_policy).expect("it holds");
+    assert_eq!((receipt.epoch(), receipt.certified().counts(), by_policy.epochs()), (None, &[][..], &[][..]));
+    for (_, evidence) in model.evidence() {
+        assert_eq!(evidence.verify(&by_policy).expect_err("it knows no epochs").check, Check::Evidence);
+    }
+    let mut follows = by_policy;
+    assert_eq!(follows.follow(&model.bundle().changes[0]).expect_err("nor follows any").check, Check::Epochs);
+    assert!(Trust::from_policy("another.example", parse()).is_err());
+    let keys = text.split("group ").next().expect("the keys");
+    let nobody = parse_policy(&format!("{keys}quorum none\n")).expect("C2SP allows it");
+    assert!(Trust::from_policy(&model.genesis.origin(), nobody).is_err());
+}
+
+#[test]
 fn an_organisation_with_two_voters_is_in_no_membership() {
     let model = Model::new();
     let mut two = model.pinned();
