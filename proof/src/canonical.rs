@@ -28,17 +28,19 @@ pub fn parse_json(field: &'static str, bytes: &[u8], depth_max: usize) -> Result
     Ok(value)
 }
 
-/// Parses bytes that must already be canonical into `T`. What does not re-encode to itself is refused.
-pub fn parse_canonical<T: DeserializeOwned>(
+/// Parses bytes that must already be canonical into `T`. What does not re-encode to itself is refused: white space,
+/// another order or number form, and a member left out that is null.
+pub fn parse_canonical<T: DeserializeOwned + Serialize>(
     field: &'static str,
     bytes: &[u8],
     depth_max: usize,
 ) -> Result<T, ProofError> {
     let value = parse_json(field, bytes, depth_max)?;
-    if canonical(&value) != bytes {
-        return Err(ProofError::malformed(field, "not in canonical form (RFC 8785)"));
+    let parsed: T = serde_json::from_value(value).map_err(|e| ProofError::malformed(field, e.to_string()))?;
+    if canonical(&parsed) != bytes {
+        return Err(ProofError::malformed(field, "not in canonical form (RFC 8785), or a member is left out"));
     }
-    serde_json::from_value(value).map_err(|e| ProofError::malformed(field, e.to_string()))
+    Ok(parsed)
 }
 
 #[derive(Clone, Copy)]
@@ -171,5 +173,15 @@ mod tests {
         assert!(parse_canonical::<Value>("d", br#"{"a": 2}"#, 4).is_err());
         assert!(parse_canonical::<Value>("d", br#"{"a":2.0}"#, 4).is_err());
         assert!(parse_canonical::<Value>("d", br#"{"a":2}"#, 4).is_ok());
+    }
+
+    #[test]
+    fn a_member_left_out_is_not_one_that_is_null() {
+        #[derive(Debug, serde::Deserialize, Serialize)]
+        struct Document {
+            a: Option<u64>,
+        }
+        assert_eq!(parse_canonical::<Document>("d", br#"{"a":null}"#, 4).expect("whole").a, None);
+        parse_canonical::<Document>("d", b"{}", 4).expect_err("left out");
     }
 }

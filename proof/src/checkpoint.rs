@@ -2,7 +2,7 @@
 
 use crate::note::{Note, NoteSignature, VerifierKey};
 use crate::refusal::At;
-use crate::{Check, Hash, KeyPair, Membership, ProofError, PublicKey, Refusal};
+use crate::{Check, Hash, KeyPair, Membership, Policy, ProofError, PublicKey, Refusal};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,24 +115,79 @@ impl CertifiedCheckpoint {
         &self.signers
     }
 
-    /// The count under the membership in force; under both where an epoch ends.
+    /// The count under the membership in force; under both where an epoch ends; none under a policy.
     pub fn counts(&self) -> &[Count] {
         &self.counts
     }
 
-    /// The epoch that covers it.
-    pub fn epoch(&self) -> u64 {
-        self.counts[0].epoch
+    /// The epoch that covers it; none under a policy, which knows no epochs.
+    pub fn epoch(&self) -> Option<u64> {
+        self.counts.first().map(|count| count.epoch)
     }
 }
 
 /// Under whom a note is counted.
 pub(crate) struct Tally<'a> {
     pub(crate) origin: &'a str,
-    /// One membership, or two where an epoch ends.
-    pub(crate) in_force: &'a [&'a Membership],
-    /// The newest document known, which says what no longer counts.
-    pub(crate) revoked: &'a Membership,
+    pub(crate) rule: Rule<'a>,
+}
+
+/// Whose lines are known, which of them count, and how many are enough.
+pub(crate) enum Rule<'a> {
+    /// One membership, or two where an epoch ends; and the newest document known, which says what no longer counts.
+    Epochs { in_force: &'a [&'a Membership], revoked: &'a Membership },
+    /// A policy, which knows no epochs and revokes nothing.
+    Policy(&'a Policy),
+}
+
+/// Those whose cosignatures hold and count, with their times.
+type Signed = BTreeMap<(String, PublicKey), u64>;
+
+impl Tally<'_> {
+    fn log_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
+        match &self.rule {
+            Rule::Epochs { in_force, .. } => in_force.iter().find_map(|m| m.log_key_of(self.origin, line)),
+            Rule::Policy(policy) => policy.log_key_of(self.origin, line),
+        }
+    }
+
+    fn cosign_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
+        match &self.rule {
+            Rule::Epochs { in_force, .. } => in_force.iter().find_map(|membership| membership.cosign_key_of(line)),
+            Rule::Policy(policy) => policy.cosign_key_of(line),
+        }
+    }
+
+    fn counts(&self, key: &VerifierKey, size: u64) -> bool {
+        match &self.rule {
+            Rule::Epochs { revoked, .. } => revoked.counts(&key.key, size),
+            Rule::Policy(_) => true,
+        }
+    }
+
+    /// The count under each membership in force, when it is enough; a policy counts no organisations.
+    fn enough(&self, signed: &Signed) -> Result<Vec<Count>, ProofError> {
+        match &self.rule {
+            Rule::Epochs { in_force, .. } => {
+                let counts: Vec<Count> = in_force.iter().map(|membership| count(membership, signed)).collect();
+                match counts.iter().find(|count| count.signed < count.quorum) {
+                    Some(Count { epoch, signed, quorum, .. }) => {
+                        Err(ProofError::NoQuorum { epoch: *epoch, signed: *signed, quorum: *quorum })
+                    }
+                    None => Ok(counts),
+                }
+            }
+            Rule::Policy(policy) => {
+                let named = |(_, key): &(&String, &VerifierKey)| signed.contains_key(&(key.name.clone(), key.key));
+                let names = policy.witnesses().iter().filter(named).map(|(name, _)| name.clone()).collect();
+                if policy.satisfied(&names) {
+                    Ok(Vec::new())
+                } else {
+                    Err(ProofError::NoPolicyQuorum { signed: names.len() })
+                }
+            }
+        }
+    }
 }
 
 /// Counts the signatures of a note: every line by a known key must hold, then quorum, then log signature.
@@ -142,25 +197,19 @@ pub(crate) fn certify(note: &str, parsed: &Note, tally: &Tally<'_>) -> Result<Ce
         return Err(ProofError::mismatch("checkpoint.origin", tally.origin, &checkpoint.origin)).at(Check::Genesis);
     }
     let mut logged = false;
-    let mut signed = BTreeMap::new();
+    let mut signed = Signed::new();
     for line in &parsed.signatures {
-        let keys = tally.in_force.iter().find_map(|membership| membership.cosign_key_of(line));
-        let log = tally.in_force.iter().find_map(|membership| membership.log_key_of(tally.origin, line));
-        if let Some(key) = log {
+        if let Some(key) = tally.log_key_of(line) {
             check_log_line(&checkpoint, line, &key).at(Check::LogSignature)?;
-            logged |= tally.revoked.counts(&key.key, checkpoint.size);
-        } else if let Some(key) = keys {
+            logged |= tally.counts(&key, checkpoint.size);
+        } else if let Some(key) = tally.cosign_key_of(line) {
             let time = check_cosignature_line(&checkpoint, line, &key).at(Check::Quorum)?;
-            if tally.revoked.counts(&key.key, checkpoint.size) {
+            if tally.counts(&key, checkpoint.size) {
                 signed.insert((line.name.clone(), key.key), time);
             }
         }
     }
-    let counts: Vec<Count> = tally.in_force.iter().map(|membership| count(membership, &signed)).collect();
-    if let Some(short) = counts.iter().find(|count| count.signed < count.quorum) {
-        let Count { epoch, signed, quorum, .. } = *short;
-        return Err(ProofError::NoQuorum { signed, quorum, epoch }).at(Check::Quorum);
-    }
+    let counts = tally.enough(&signed).at(Check::Quorum)?;
     if !logged {
         return Check::LogSignature.refuse("checkpoint", "no log signature of a member's node");
     }
@@ -172,7 +221,7 @@ pub(crate) fn certify(note: &str, parsed: &Note, tally: &Tally<'_>) -> Result<Ce
 }
 
 /// An organisation counts once, whichever of its nodes signed, and only with the key this membership gives the node.
-fn count(membership: &Membership, signed: &BTreeMap<(String, PublicKey), u64>) -> Count {
+fn count(membership: &Membership, signed: &Signed) -> Count {
     let of_epoch = signed.keys().filter(|(node, key)| membership.node(node).is_some_and(|keys| keys.cosign == *key));
     let organisations: BTreeSet<&str> = of_epoch.map(|(node, _)| crate::organisation_of(node)).collect();
     Count {

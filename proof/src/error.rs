@@ -49,6 +49,12 @@ pub enum ProofError {
         /// How many are needed.
         quorum: usize,
     },
+    /// Not those countersigned whom the policy asks for.
+    #[error("certificate: the {signed} witnesses of the policy that have countersigned are not the quorum it asks for")]
+    NoPolicyQuorum {
+        /// Witnesses of the policy with a valid cosignature.
+        signed: usize,
+    },
 }
 
 impl ProofError {

@@ -1,6 +1,7 @@
 //! Prove that an organisation signed two statements that contradict each other.
 
 use crate::checkpoint::{check_cosignature_line, check_log_line};
+use crate::hash::parse_hex;
 use crate::limits::{DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PROOF_BYTES_MAX};
 use crate::refusal::At;
 use crate::{
@@ -151,7 +152,18 @@ impl Evidence {
         if kind != KIND || *v != 1 {
             return Err(ProofError::malformed("evidence", "not evidence of version 1"));
         }
+        evidence.check_order()?;
         Ok(evidence)
+    }
+
+    /// One contradiction has one form: the smaller statement is first.
+    fn check_order(&self) -> Result<(), ProofError> {
+        let ascending = match self {
+            Evidence::TwoProposals { first, second, .. } => first.header <= second.header,
+            Evidence::TwoCosignatures { first, second, .. } => first <= second,
+            _ => true,
+        };
+        if ascending { Ok(()) } else { Err(ProofError::malformed("evidence.first", "is not the smaller one")) }
     }
 
     /// The file's bytes.
@@ -172,6 +184,10 @@ impl Evidence {
 
     /// Checks every signature, that one key made both statements, and that they contradict each other.
     pub fn verify(&self, trust: &Trust) -> Result<VerifiedEvidence, Refusal> {
+        if trust.epochs().is_empty() {
+            let reason = "a policy does not say whose keys these were, and when; give the genesis or an epoch";
+            return Check::Evidence.refuse("evidence", reason);
+        }
         let (accused, sentence) = match self {
             Evidence::TwoProposals { first, second, .. } => two_proposals(trust, first, second)?,
             Evidence::TwoCosignatures { first, second, .. } => two_cosignatures(trust, first, second)?,
@@ -240,8 +256,8 @@ fn read_header(trust: &Trust, signed: &SignedHeader) -> Result<ProposalHeader, R
 }
 
 fn header_signed(key: &PublicKey, header: &ProposalHeader, signature: &str) -> bool {
-    let signature = hex::decode(signature).ok().and_then(|bytes| bytes.try_into().ok());
-    signature.is_some_and(|signature| key.verify_strict(&header.signed_message(), &signature))
+    let signature = parse_hex("evidence.signature", signature);
+    signature.is_ok_and(|signature| key.verify_strict(&header.signed_message(), &signature))
 }
 
 fn two_cosignatures(trust: &Trust, first: &str, second: &str) -> Verdict {

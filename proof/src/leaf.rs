@@ -121,11 +121,7 @@ impl Leaf {
     /// Reads a leaf, refusing unknown kinds, versions and members, and bytes that are not canonical.
     pub fn parse(bytes: &[u8]) -> Result<Leaf, ProofError> {
         ProofError::check_max("leaf", bytes.len(), LEAF_BYTES_MAX)?;
-        let value = parse_json("leaf", bytes, JSON_DEPTH_MAX)?;
-        if canonical(&value) != bytes {
-            return Err(ProofError::malformed("leaf", "not in canonical form (RFC 8785)"));
-        }
-        let Value::Object(mut members) = value else {
+        let Value::Object(mut members) = parse_json("leaf", bytes, JSON_DEPTH_MAX)? else {
             return Err(ProofError::malformed("leaf", "not an object"));
         };
         let kind = members.remove("kind");
@@ -137,6 +133,9 @@ impl Leaf {
             Some("seal") => Leaf::Seal(serde_json::from_value(rest).map_err(malformed)?),
             _ => return Err(ProofError::malformed("leaf.kind", "unknown")),
         };
+        if canonical(&leaf) != bytes {
+            return Err(ProofError::malformed("leaf", "not in canonical form (RFC 8785), or a member is left out"));
+        }
         leaf.check()?;
         Ok(leaf)
     }

@@ -13,6 +13,7 @@ mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod consistency;
+mod cose;
 mod error;
 mod evidence;
 mod exhibit;
@@ -41,6 +42,7 @@ pub use admission::{Admission, AdmittedNode, check_activation, joining};
 pub use canonical::{INTEGER_MAX, canonical, parse_canonical, parse_json};
 pub use checkpoint::{CertifiedCheckpoint, Checkpoint, Cosignature, Count};
 pub use consistency::{ConsistencyProof, VerifiedConsistency};
+pub use cose::{CoseProof, CoseReceipt, VerifiedCose, cose_receipts, parse_cose_receipts, verify_cose_receipts};
 pub use error::ProofError;
 pub use evidence::{Accused, Evidence, SignedHeader, VerifiedEvidence};
 pub use exhibit::Exhibit;

@@ -50,6 +50,8 @@ pub const POLICY_ITEMS_MAX: usize = 256;
 pub const PATH_HASHES_MAX: usize = 53;
 /// Bytes of a receipt file.
 pub const RECEIPT_BYTES_MAX: usize = 128 << 10;
+/// Bytes of one COSE receipt.
+pub const COSE_BYTES_MAX: usize = 4 << 10;
 /// Siblings of a state proof: the key's bits.
 pub const STATE_SIBLINGS_MAX: usize = 256;
 /// Transactions of one proposal.
@@ -58,3 +60,4 @@ pub const PROPOSAL_TRANSACTIONS_MAX: usize = 65_536;
 const _: () = assert!(LEAF_BYTES_MAX <= u16::MAX as usize, "an entry bundle prefixes each leaf with its u16 length");
 const _: () = assert!(POLICY_ITEMS_MAX > ORGANISATIONS_MAX, "a group for each organisation, and their quorum");
 const _: () = assert!(NOTE_BYTES_MAX < RECEIPT_BYTES_MAX);
+const _: () = assert!(34 * (PATH_HASHES_MAX + 1) + VKEY_BYTES_MAX + 256 < COSE_BYTES_MAX);

@@ -9,7 +9,7 @@
 //! ```
 
 use crate::limits::{POLICY_BYTES_MAX, POLICY_ITEMS_MAX};
-use crate::note::{TYPE_COSIGNATURE, TYPE_LOG, VerifierKey};
+use crate::note::{NoteSignature, TYPE_COSIGNATURE, TYPE_LOG, VerifierKey};
 use crate::{Membership, ProofError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,15 @@ impl Policy {
     /// The witnesses by the names that the file gives them.
     pub fn witnesses(&self) -> &BTreeMap<String, VerifierKey> {
         &self.witnesses
+    }
+
+    pub(crate) fn log_key_of(&self, origin: &str, line: &NoteSignature) -> Option<VerifierKey> {
+        let of_origin = (line.name == origin).then_some(&self.logs)?;
+        of_origin.iter().find(|key| key.name == origin && key.id() == line.id).cloned()
+    }
+
+    pub(crate) fn cosign_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
+        self.witnesses.values().find(|key| key.name == line.name && key.id() == line.id).cloned()
     }
 
     /// Whether the cosignatures that hold are enough. `signed` holds the file's names of witnesses; others are ignored.

@@ -134,8 +134,8 @@ impl VerifiedReceipt {
         &self.certified
     }
 
-    /// The epoch of the membership it was checked against.
-    pub fn epoch(&self) -> u64 {
+    /// The epoch of the membership it was checked against; none under a policy.
+    pub fn epoch(&self) -> Option<u64> {
         self.certified.epoch()
     }
 }

@@ -1,13 +1,14 @@
 //! Follow the epochs of a ledger and judge checkpoints under the one that covers them.
 
-use crate::checkpoint::{Tally, certify};
+use crate::checkpoint::{Rule, Tally, certify};
 use crate::limits::{DEFINITION_DEPTH_MAX, EPOCHS_MAX};
 use crate::refusal::At;
 use crate::{
-    CertifiedCheckpoint, Check, Checkpoint, Genesis, Hash, Leaf, Membership, Note, ProofError, PublicKey, Receipt,
-    Refusal, SealLeaf, canonical, parse_canonical,
+    CertifiedCheckpoint, Check, Checkpoint, Genesis, Hash, Leaf, Membership, Note, Policy, ProofError, PublicKey,
+    Receipt, Refusal, SealLeaf, canonical, parse_canonical,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One epoch: a membership, and the tree size above which it is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Anchor {
     Genesis,
     /// An epoch that the caller pinned.
     PinnedEpoch,
+    /// A C2SP policy, which knows keys and a quorum but no epochs.
+    Policy,
 }
 
 /// What a verifier believes before it reads a proof. Only a [`Trust`] makes a [`CertifiedCheckpoint`].
@@ -32,8 +35,15 @@ pub enum Anchor {
 pub struct Trust {
     origin: String,
     anchor: Anchor,
-    /// Ascending, without a gap; the last has no known end.
-    epochs: Vec<Epoch>,
+    basis: Basis,
+}
+
+/// What a checkpoint is judged by.
+#[derive(Debug, Clone)]
+enum Basis {
+    /// Ascending, without a gap; at least one, and the last has no known end.
+    Epochs(Vec<Epoch>),
+    Policy(Policy),
 }
 
 /// One change of membership: the new document, and the receipt of the seal that brings it in, whose checkpoint ends
@@ -88,13 +98,26 @@ impl Trust {
     /// Trusts a genesis, whose hash the caller has compared.
     pub fn from_genesis(genesis: &Genesis) -> Trust {
         let founding = Epoch { membership: genesis.membership(), after: 0 };
-        Trust { origin: genesis.origin(), anchor: Anchor::Genesis, epochs: vec![founding] }
+        Trust { origin: genesis.origin(), anchor: Anchor::Genesis, basis: Basis::Epochs(vec![founding]) }
     }
 
     /// Trusts one epoch that the caller has pinned; nothing at or below the size it begins after is believed.
     pub fn from_epoch(pinned: PinnedEpoch) -> Trust {
         let epoch = Epoch { membership: pinned.members, after: pinned.after };
-        Trust { origin: pinned.origin, anchor: Anchor::PinnedEpoch, epochs: vec![epoch] }
+        Trust { origin: pinned.origin, anchor: Anchor::PinnedEpoch, basis: Basis::Epochs(vec![epoch]) }
+    }
+
+    /// Trusts a policy that the caller chose, for the log of this origin. It covers every size, and follows nobody.
+    ///
+    /// Refused when it names no log of this origin, or asks for nobody's cosignature.
+    pub fn from_policy(origin: &str, policy: Policy) -> Result<Trust, ProofError> {
+        if !policy.logs().iter().any(|log| log.name == origin) {
+            return Err(ProofError::malformed("policy", format!("no log of it is named {origin}")));
+        }
+        if policy.satisfied(&BTreeSet::new()) {
+            return Err(ProofError::malformed("policy", "its quorum asks for nobody's cosignature"));
+        }
+        Ok(Trust { origin: origin.to_owned(), anchor: Anchor::Policy, basis: Basis::Policy(policy) })
     }
 
     /// The epochs that this node's own ledger has executed, ascending from genesis.
@@ -103,7 +126,7 @@ impl Trust {
     /// When there is none.
     pub fn executed(origin: &str, epochs: Vec<Epoch>) -> Trust {
         assert!(!epochs.is_empty(), "genesis is an epoch");
-        Trust { origin: origin.to_owned(), anchor: Anchor::Genesis, epochs }
+        Trust { origin: origin.to_owned(), anchor: Anchor::Genesis, basis: Basis::Epochs(epochs) }
     }
 
     /// The ledger: `<ledger>/<genesis hash>`.
@@ -116,24 +139,30 @@ impl Trust {
         self.anchor
     }
 
-    /// The epochs known, ascending.
+    /// The epochs known, ascending; none under a policy.
     pub fn epochs(&self) -> &[Epoch] {
-        &self.epochs
+        match &self.basis {
+            Basis::Epochs(epochs) => epochs,
+            Basis::Policy(_) => &[],
+        }
     }
 
     /// The newest epoch known.
+    ///
+    /// # Panics
+    /// Under a policy, which knows none: ask `epochs().last()` where the caller may have chosen one.
     pub fn newest(&self) -> &Epoch {
-        self.epochs.last().expect("never empty")
+        self.epochs().last().expect("only a policy knows no epochs")
     }
 
     /// The epoch that covers a size, as far as is known.
     pub fn epoch_at(&self, size: u64) -> Option<&Epoch> {
-        self.epochs.iter().rev().find(|epoch| size > epoch.after)
+        self.epochs().iter().rev().find(|epoch| size > epoch.after)
     }
 
     /// The memberships whose quorums a checkpoint of this size needs: one, or both at the size that ends an epoch.
     pub fn in_force(&self, size: u64) -> Vec<&Membership> {
-        let next = self.epochs.iter().skip(1).find(|epoch| epoch.after == size);
+        let next = self.epochs().iter().skip(1).find(|epoch| epoch.after == size);
         self.epoch_at(size).into_iter().chain(next).map(|epoch| &epoch.membership).collect()
     }
 
@@ -143,26 +172,29 @@ impl Trust {
         node: &'a str,
         role: impl Fn(&crate::NodeKeys) -> PublicKey + 'a,
     ) -> impl Iterator<Item = PublicKey> + 'a {
-        self.epochs.iter().filter_map(move |epoch| epoch.membership.node(node).map(&role))
+        self.epochs().iter().filter_map(move |epoch| epoch.membership.node(node).map(&role))
     }
 
     /// Whether a signature by `key` counts at this size: the newest document known says what is revoked.
     pub fn counts(&self, key: &PublicKey, size: u64) -> bool {
-        self.newest().membership.counts(key, size)
+        self.epochs().last().is_none_or(|newest| newest.membership.counts(key, size))
     }
 
     /// Follows one change of membership: the seal that names both documents, in a checkpoint that ends with it and
     /// that a quorum of both sets has certified.
     pub fn follow(&mut self, change: &Change) -> Result<(), Refusal> {
-        let last = self.newest();
-        ProofError::check_max("epochs", self.epochs.len(), EPOCHS_MAX).at(Check::Epochs)?;
+        let Some(last) = self.epochs().last() else {
+            return Check::Epochs.refuse("trust", "a policy follows no change of membership");
+        };
+        ProofError::check_max("epochs", self.epochs().len(), EPOCHS_MAX).at(Check::Epochs)?;
         let (old, new) = (&last.membership, &change.members);
         new.check().at(Check::Epochs)?;
         Check::Epochs.same("members.epoch", &(old.epoch + 1), &new.epoch)?;
         Check::Epochs.same("members.previous", &old.hash(), &new.previous)?;
         let receipt = Receipt::parse(&change.seal).at(Check::Epochs)?;
         let note = Note::parse(&receipt.note).at(Check::Epochs)?;
-        let tally = Tally { origin: &self.origin, in_force: &[old, new], revoked: new };
+        let rule = Rule::Epochs { in_force: &[old, new], revoked: new };
+        let tally = Tally { origin: &self.origin, rule };
         let certified = certify(&receipt.note, &note, &tally).map_err(in_epochs)?;
         let (leaf, _) = receipt.include(&certified).map_err(in_epochs)?;
         let after = seal_of_change(leaf, old, new)?;
@@ -170,7 +202,9 @@ impl Trust {
         if after <= last.after {
             return Check::Epochs.refuse("change.seal", "it lies before the epoch it ends");
         }
-        self.epochs.push(Epoch { membership: change.members.clone(), after });
+        if let Basis::Epochs(epochs) = &mut self.basis {
+            epochs.push(Epoch { membership: change.members.clone(), after });
+        }
         Ok(())
     }
 
@@ -178,18 +212,21 @@ impl Trust {
     ///
     /// A line by an unknown key is skipped, as C2SP asks; one by a known key that fails makes the whole note false.
     /// It needs cosignatures of a quorum of organisations, each counted once, of both sets at the size that ends an
-    /// epoch; and a log signature of a member's node.
+    /// epoch, or of the quorum that the policy asks for; and a log signature of a member's node.
     pub fn certify(&self, note: &str) -> Result<CertifiedCheckpoint, Refusal> {
         let parsed = Note::parse(note).at(Check::File)?;
         let checkpoint = Checkpoint::parse(&parsed.text).at(Check::File)?;
         let in_force = self.in_force(checkpoint.size);
-        if in_force.is_empty() {
-            let reason =
-                format!("{} is not above {}, where the epochs known begin", checkpoint.size, self.epochs[0].after);
-            return Check::Epochs.refuse("checkpoint.size", reason);
-        }
-        let revoked = &self.newest().membership;
-        certify(note, &parsed, &Tally { origin: &self.origin, in_force: &in_force, revoked })
+        let rule = match &self.basis {
+            Basis::Policy(policy) => Rule::Policy(policy),
+            Basis::Epochs(epochs) if in_force.is_empty() => {
+                let reason =
+                    format!("{} is not above {}, where the epochs known begin", checkpoint.size, epochs[0].after);
+                return Check::Epochs.refuse("checkpoint.size", reason);
+            }
+            Basis::Epochs(_) => Rule::Epochs { in_force: &in_force, revoked: &self.newest().membership },
+        };
+        certify(note, &parsed, &Tally { origin: &self.origin, rule })
     }
 }
 

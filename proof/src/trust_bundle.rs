@@ -55,11 +55,15 @@ impl TrustBundle {
         Ok(trust)
     }
 
-    /// Follows those changes that `trust` does not know yet, from the epoch that the caller pinned.
+    /// Follows those changes that `trust` does not know yet, from the epoch that the caller pinned; those it knows must
+    /// be the same. A policy follows none.
     pub fn extend(&self, trust: &mut Trust) -> Result<(), Refusal> {
         for change in &self.changes {
-            if change.members.epoch > trust.newest().membership.epoch {
+            let Some(newest) = trust.epochs().last().map(|newest| newest.membership.epoch) else { return Ok(()) };
+            if change.members.epoch > newest {
                 trust.follow(change)?;
+            } else if let Some(known) = trust.epochs().iter().find(|e| e.membership.epoch == change.members.epoch) {
+                Check::Epochs.same("change.members", &known.membership.hash(), &change.members.hash())?;
             }
         }
         Ok(())

@@ -86,7 +86,9 @@ impl From<ProofError> for Refusal {
             ProofError::Malformed { field, .. } | ProofError::Mismatch { field, .. } => {
                 Refusal::field("MALFORMED", field, detail)
             }
-            ProofError::FalseSignature { .. } | ProofError::NoQuorum { .. } => Refusal::new("FALSE_SIGNATURE", detail),
+            ProofError::FalseSignature { .. } | ProofError::NoQuorum { .. } | ProofError::NoPolicyQuorum { .. } => {
+                Refusal::new("FALSE_SIGNATURE", detail)
+            }
         }
     }
 }

@@ -24,8 +24,8 @@ pub enum VerifyCommand {
 /// Where trust comes from, and how the answer is given.
 #[derive(Debug, Args)]
 pub struct Claims {
-    /// The ledger's genesis file
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_GENESIS", help_heading = "Trust")]
+    /// The ledger's genesis file [env: COUNTERSIGN_GENESIS, where nothing else gives one]
+    #[arg(long, value_name = "FILE", help_heading = "Trust")]
     pub genesis: Option<PathBuf>,
     /// The hash the genesis must have, as you were told it
     #[arg(long, value_name = "HEX", value_parser = hash, help_heading = "Trust")]
@@ -36,6 +36,13 @@ pub struct Claims {
     /// An epoch that you pinned, instead of the genesis
     #[arg(long, value_name = "FILE", conflicts_with_all = ["genesis", "genesis_hash"], help_heading = "Trust")]
     pub epoch: Option<PathBuf>,
+    /// A C2SP policy that you chose, instead of the genesis: it names keys and a quorum, but follows no epochs
+    #[arg(long, value_name = "FILE", requires = "origin", help_heading = "Trust",
+        conflicts_with_all = ["genesis", "genesis_hash", "epoch", "trust"])]
+    pub policy: Option<PathBuf>,
+    /// The ledger that the policy is for: <ledger>/<genesis hash>
+    #[arg(long, requires = "policy", help_heading = "Trust")]
+    pub origin: Option<String>,
     /// Where the newest verified checkpoint is remembered [default: in your state folder]
     #[arg(long, value_name = "FILE", help_heading = "Memory")]
     pub memory: Option<PathBuf>,
@@ -93,13 +100,19 @@ pub struct State {
     pub(super) file: PathBuf,
 }
 
-/// A history proof, and the document it is of.
+/// A history proof, and the document and the heights it is of.
 #[derive(Debug, Args)]
 pub struct History {
     #[command(flatten)]
     pub(super) claims: Claims,
     #[command(flatten)]
     pub(super) document: Document,
+    /// It must be complete from this height on
+    #[arg(long, value_name = "HEIGHT", help_heading = "Claims")]
+    pub(super) from: Option<u64>,
+    /// It must be complete up to this height
+    #[arg(long, value_name = "HEIGHT", help_heading = "Claims")]
+    pub(super) to: Option<u64>,
     /// The proof; - for the standard input
     pub(super) file: PathBuf,
 }

@@ -1,5 +1,6 @@
 //! Give every way to fail one line and one exit code.
 
+use super::report::visible;
 use crate::{Check, ProofError, Refusal};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -8,10 +9,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum CliFailure {
     /// The command line or a file it names is not usable.
-    #[error("{0}")]
+    #[error("{}", visible(.0))]
     Usage(String),
     /// A check failed.
-    #[error("not verified, {}: {}", .0.check, .0.error)]
+    #[error("not verified, {}: {}", .0.check, visible(&.0.error.to_string()))]
     Refused(Refusal),
     /// The signatures hold; the rest needs re-execution.
     #[error("the signatures hold; that the seal is false only re-execution shows: countersign audit")]

@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 /// The report on what the command names; every check has held.
 pub(super) fn judge(command: &VerifyCommand) -> Result<Report, CliFailure> {
+    if matches!(command, VerifyCommand::Trust(args) if args.claims.trust.is_some()) {
+        // The epochs of --trust would be taken as known, and those of the file not be followed.
+        return Err(CliFailure::Usage("the bundle to check is the file itself; leave out --trust".into()));
+    }
     let sources = Sources::read(command.claims(), command.file())?;
     let (mut report, newest) = match command {
         VerifyCommand::Receipt(args) => receipt(args, &sources)?,
@@ -141,6 +145,12 @@ fn history(args: &args::History, sources: &Sources) -> Judged {
     let certified = proof.state().receipt().certified().clone();
     let mut report = Report::new(sources, &certified);
     let (from, to) = proof.heights();
+    if let Some(expected) = args.from.filter(|expected| *expected < from) {
+        return Err(CliFailure::claim("complete from height", expected, from));
+    }
+    if let Some(expected) = args.to.filter(|expected| to < *expected) {
+        return Err(CliFailure::claim("complete up to height", expected, to));
+    }
     let count = proof.versions().len();
     report.prove(format!("{collection}/{id} had exactly {count} versions written at heights {from} to {to}"));
     for (record, value) in proof.versions() {
@@ -180,7 +190,9 @@ fn trust(args: &args::TrustFile, sources: &Sources) -> Result<Report, CliFailure
     if !is_kind(&sources.proof, "trust-bundle") {
         return Ok(Check::File.refuse("file", "not a trust bundle")?);
     }
-    let newest = sources.trust.newest();
+    let Some(newest) = sources.trust.epochs().last() else {
+        return Err(CliFailure::Usage("a policy follows no epochs; give --genesis-hash, --genesis or --epoch".into()));
+    };
     let mut report = Report::of_ledger(sources);
     for epoch in sources.trust.epochs() {
         let organisations: Vec<&str> = epoch.membership.organisations.keys().map(String::as_str).collect();

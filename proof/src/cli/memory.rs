@@ -89,11 +89,20 @@ fn load(path: &Path) -> Result<Option<String>, CliFailure> {
     if !path.exists() {
         return Ok(None);
     }
-    let memory: MemoryFile = parse_canonical("memory", &read(path)?, JSON_DEPTH_MAX).at(Check::Memory)?;
-    if memory.kind != "memory" || memory.v != 1 {
-        return Ok(Check::Memory.refuse("memory", "not a memory of version 1")?);
+    let unusable = |reason: String| {
+        let reason =
+            format!("{}: {reason}; what was verified before is lost: move it away to begin anew", path.display());
+        Check::Memory.refuse("memory", reason)
+    };
+    let memory = match parse_canonical::<MemoryFile>("memory", &read(path)?, JSON_DEPTH_MAX) {
+        Ok(memory) if memory.kind == "memory" && memory.v == 1 => memory,
+        Ok(_) => return Ok(unusable("not a memory of version 1".into())?),
+        Err(error) => return Ok(unusable(error.to_string())?),
+    };
+    match checkpoint(&memory.note) {
+        Ok(_) => Ok(Some(memory.note)),
+        Err(refusal) => Ok(unusable(refusal.error.to_string())?),
     }
-    Ok(Some(memory.note))
 }
 
 /// The file is whole or as it was: a new one is renamed over the old.

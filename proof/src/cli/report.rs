@@ -33,6 +33,7 @@ impl Report {
     pub(super) fn of_ledger(sources: &Sources) -> Report {
         let trusted_from = match (sources.trust.anchor(), sources.anchored) {
             (Anchor::PinnedEpoch, _) => "the epoch you pinned".to_owned(),
+            (Anchor::Policy, _) => "the policy file you gave".to_owned(),
             (Anchor::Genesis, true) => "the genesis hash you gave".to_owned(),
             (Anchor::Genesis, false) => "the genesis file alone; compare its hash with one you were told".to_owned(),
         };
@@ -50,20 +51,23 @@ impl Report {
 
     pub(super) fn new(sources: &Sources, certified: &CertifiedCheckpoint) -> Report {
         let mut report = Report::of_ledger(sources);
-        let epoch = sources.trust.newest().membership.epoch;
-        if certified.counts().iter().all(|count| count.epoch == epoch) {
-            report.leave_open(format!("that the membership of epoch {epoch} is still in force"));
+        match sources.trust.epochs().last().map(|newest| newest.membership.epoch) {
+            Some(epoch) if certified.counts().iter().all(|count| count.epoch == epoch) => {
+                report.leave_open(format!("that the membership of epoch {epoch} is still in force"));
+            }
+            Some(_) => {}
+            None => report.leave_open("that the policy was ever the ledger's: it knows no epochs"),
         }
         report.signed = Some(Signed { certified: certified.clone(), counts: certified.counts().to_vec() });
         report
     }
 
     pub(super) fn prove(&mut self, sentence: impl Into<String>) {
-        self.proved.push(sentence.into());
+        self.proved.push(visible(&sentence.into()));
     }
 
     pub(super) fn leave_open(&mut self, sentence: impl Into<String>) {
-        self.not_proved.push(sentence.into());
+        self.not_proved.push(visible(&sentence.into()));
     }
 
     pub(super) fn put(&mut self, name: &str, value: impl Serialize) {
@@ -109,6 +113,9 @@ impl fmt::Display for Report {
         if let Some(Signed { certified, counts }) = &self.signed {
             let checkpoint = certified.checkpoint();
             writeln!(f, "  tree           of size {}, root {}", checkpoint.size, checkpoint.root)?;
+            if counts.is_empty() {
+                writeln!(f, "  countersigned  as the policy asks; no epoch: by policy")?;
+            }
             for Count { epoch, signed, quorum, organisations } in counts {
                 let line =
                     format!("by {signed} of {organisations} organisations of epoch {epoch}, {quorum} are needed");
@@ -140,6 +147,14 @@ pub(super) fn leaf_sentence(leaf: &Leaf) -> String {
         }
         Leaf::Seal(s) => format!("block {} of {} leaves ended at {}", s.height, s.leaves, utc(s.time / 1000)),
     }
+}
+
+/// Text of a stranger for a terminal: what could begin a line, move the cursor or turn the order of reading is escaped.
+pub(super) fn visible(text: &str) -> String {
+    let moves = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if moves(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 /// Seconds since 1970 as `2026-11-23T10:00:00Z`.

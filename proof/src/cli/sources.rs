@@ -4,9 +4,9 @@ use super::args::Claims;
 use super::failure::CliFailure;
 use crate::limits::{HISTORY_BYTES_MAX, TRUST_BYTES_MAX};
 use crate::refusal::At;
-use crate::{Check, Exhibit, Genesis, PinnedEpoch, Trust, TrustBundle};
+use crate::{Check, Exhibit, Genesis, PinnedEpoch, ProofError, Trust, TrustBundle, parse_policy};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest file that is read: an exhibit with a history proof.
 const FILE_BYTES_MAX: usize = TRUST_BYTES_MAX + 2 * HISTORY_BYTES_MAX;
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CliFailure> {
 }
 
 impl Sources {
-    /// Reads the proof file, and establishes trust: the genesis hash or the pinned epoch first, then epoch by epoch.
+    /// Reads the proof file, and establishes trust: the genesis hash, the pinned epoch or the policy first, then epoch by epoch.
     pub(super) fn read(claims: &Claims, file: &Path) -> Result<Sources, CliFailure> {
         let bytes = read(file)?;
         let exhibit = is_kind(&bytes, "exhibit").then(|| Exhibit::parse(&bytes)).transpose().at(Check::File)?;
@@ -60,10 +60,16 @@ impl Sources {
 
 /// What trust begins with. A bundle's own genesis counts only under a hash that the caller gives.
 fn anchor(claims: &Claims, bundle: Option<&TrustBundle>) -> Result<Trust, CliFailure> {
+    if let (Some(path), Some(origin)) = (&claims.policy, &claims.origin) {
+        return policy(&read(path)?, origin).map_err(|e| CliFailure::Usage(format!("{}: {e}", path.display())));
+    }
     if let Some(path) = &claims.epoch {
         return Ok(Trust::from_epoch(PinnedEpoch::parse(&read(path)?).at(Check::Epochs)?));
     }
-    let file = claims.genesis.as_deref().map(read).transpose()?;
+    // Not clap's `env`: it would make of the variable an argument that conflicts with the anchor that was named.
+    let enough = claims.genesis_hash.is_some() && bundle.is_some();
+    let of_environment = || std::env::var_os("COUNTERSIGN_GENESIS").filter(|_| !enough).map(PathBuf::from);
+    let file = claims.genesis.clone().or_else(of_environment).map(|path| read(&path)).transpose()?;
     let genesis = match (&claims.genesis_hash, file, bundle) {
         (Some(hash), Some(file), _) => Genesis::parse_expecting(&file, hash).at(Check::Genesis)?,
         (None, Some(file), _) => Genesis::parse(&file).at(Check::Genesis)?,
@@ -73,13 +79,20 @@ fn anchor(claims: &Claims, bundle: Option<&TrustBundle>) -> Result<Trust, CliFai
             return Err(CliFailure::Usage(needed.into()));
         }
         (None, None, _) => {
-            return Err(CliFailure::Usage("what is trusted? give --genesis-hash, --genesis or --epoch".into()));
+            return Err(CliFailure::Usage(
+                "what is trusted? give --genesis-hash, --genesis, --epoch or --policy".into(),
+            ));
         }
     };
     if let Some(bundle) = bundle {
         bundle.genesis(&genesis.hash())?;
     }
     Ok(Trust::from_genesis(&genesis))
+}
+
+fn policy(bytes: &[u8], origin: &str) -> Result<Trust, ProofError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ProofError::malformed("policy", "not UTF-8 text"))?;
+    Trust::from_policy(origin, parse_policy(text)?)
 }
 
 /// Whether the bytes look like one of our JSON files of this kind; only a hint, the parser decides.

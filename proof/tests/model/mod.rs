@@ -23,6 +23,9 @@ pub fn ok<T>(result: Result<T, Infallible>) -> T {
     }
 }
 
+/// A version with its value and salt.
+pub type Kept = (VersionRecord, Option<Value>, Option<Hash>);
+
 pub struct Model {
     pub genesis: Genesis,
     pub memberships: [Membership; 2],
@@ -31,7 +34,7 @@ pub struct Model {
     /// The state after each block.
     pub states: Vec<StateTree>,
     /// Every version of every document, oldest first.
-    pub versions: BTreeMap<(String, String), Vec<(VersionRecord, Option<Value>, Option<Hash>)>>,
+    pub versions: BTreeMap<(String, String), Vec<Kept>>,
 }
 
 fn node_keys(organisation: &str) -> NodeKeys {
