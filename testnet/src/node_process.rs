@@ -116,6 +116,7 @@ mod tests {
             api_port: 2,
             http_port: 3,
             pid: Some(pid),
+            tls: None,
         }
     }
 

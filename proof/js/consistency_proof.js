@@ -1,0 +1,25 @@
+// Verifies consistency proofs: that one certified log begins with another.
+
+import { unhex } from "./bytes.js";
+import { parse } from "./canonical.js";
+import { hasExactly, isHashes } from "./form.js";
+import { CONSISTENCY_BYTES_MAX, NESTING_MAX, PATH_HASHES_MAX } from "./limits.js";
+import { isConsistent } from "./merkle.js";
+import { demand } from "./refusal.js";
+
+/** `{kind: "consistency", origin, old: certificate, new: certificate}`. */
+export async function verifyConsistency(trust, file) {
+  const proof = parse(file, { bytes: CONSISTENCY_BYTES_MAX, nesting: NESTING_MAX });
+  const formed = hasExactly(proof, "kind new old path v") && proof.kind === "consistency-proof" && proof.v === 1;
+  demand(formed, "file", "not a consistency proof");
+  checkPath(proof.path);
+  const older = await trust.certify(proof.old);
+  const newer = await trust.certify(proof.new);
+  const joined = await isConsistent(older.size, older.root, newer.size, newer.root, proof.path.map(unhex));
+  demand(joined, "consistency", `the path does not join size ${older.size} to size ${newer.size}`);
+  return { kind: "consistency", origin: trust.origin, old: older, new: newer };
+}
+
+export function checkPath(path) {
+  demand(isHashes(path) && path.length <= PATH_HASHES_MAX, "file", "a malformed path");
+}
