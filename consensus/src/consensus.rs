@@ -1,6 +1,7 @@
 //! Run one node's Raft behind a handle that names no openraft type.
 
 use crate::Position;
+use crate::admit::Admit;
 use crate::committed::Committed;
 use crate::error::ConsensusError;
 use crate::flush::Flusher;
@@ -35,6 +36,7 @@ pub struct Consensus {
 pub(crate) struct Inner {
     pub(crate) raft: Raft<TypeConfig, StateMachine>,
     pub(crate) raft_id: u64,
+    pub(crate) admit: Option<Arc<dyn Admit>>,
     pub(crate) proposer: Proposer,
     pub(crate) purge_to: watch::Sender<Option<LogId>>,
     /// Weak, so that the handle does not keep the store's lock after a shutdown.
@@ -86,6 +88,7 @@ impl Consensus {
             leadership: observe(raft.metrics(), death),
             proposer: Proposer::start(raft.clone(), settings.proposals_in_flight_max),
             raft_id: settings.raft_id,
+            admit: settings.admit.clone(),
             appended: log.appended(),
             released: log.released(),
             log: Arc::downgrade(&log),

@@ -102,6 +102,9 @@ pub enum ReceiveError {
         /// What is committed here.
         committed: Position,
     },
+    /// The node does not take what it proposes.
+    #[error("refused: {0}")]
+    NotAdmitted(String),
     /// Raft has stopped here.
     #[error("raft has stopped")]
     Stopped,

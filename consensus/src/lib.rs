@@ -12,6 +12,7 @@
 //! an entry is handed on after a majority has it and our own log has flushed it. Snapshots hold no data: a node
 //! behind the purged log is asked to fetch blocks ([`Entry::CatchUp`]).
 
+mod admit;
 mod committed;
 mod consensus;
 mod error;
@@ -34,6 +35,7 @@ mod storage_suite;
 mod types;
 mod wire;
 
+pub use admit::{Admit, Offered};
 pub use committed::{Committed, Entry};
 pub use consensus::Consensus;
 pub use error::{ConsensusError, ProposeError, ReceiveError};

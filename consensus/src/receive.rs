@@ -1,11 +1,13 @@
 //! Answer the requests of other nodes.
 
+use crate::admit::Offered;
 use crate::error::ReceiveError;
 use crate::limits::TERMS_AHEAD_MAX;
-use crate::types::{LogId, Snapshot, SnapshotMeta};
+use crate::types::{LogId, ProposalBytes, RaftEntry, Snapshot, SnapshotMeta};
 use crate::wire::{Malformed, Reply, Request};
 use crate::{Consensus, Position};
 use bytes::Bytes;
+use openraft::EntryPayload;
 use openraft::async_runtime::WatchReceiver;
 
 impl Consensus {
@@ -37,8 +39,22 @@ impl Consensus {
         }
         match request {
             Request::Snapshot(_, meta) => check_snapshot(meta, committed),
+            Request::Append(append) => self.check_append(from, asked.term, &append.entries),
             _ => Ok(()),
         }
+    }
+
+    /// The node sees every proposal before openraft does, so that what is refused is never stored.
+    fn check_append(&self, from: u64, term: u64, entries: &[RaftEntry]) -> Result<(), ReceiveError> {
+        let Some(admit) = &self.inner.admit else { return Ok(()) };
+        let proposal = |entry: &'_ RaftEntry| match &entry.payload {
+            EntryPayload::Normal(ProposalBytes(bytes)) => Some((Position::of(entry.log_id), bytes.clone())),
+            _ => None,
+        };
+        let offered: Vec<_> = entries.iter().filter_map(proposal).collect();
+        let offered: Vec<Offered<'_>> =
+            offered.iter().map(|(position, bytes)| Offered { position: *position, proposal: bytes }).collect();
+        admit.admit(from, term, &offered).map_err(ReceiveError::NotAdmitted)
     }
 
     async fn answer(&self, request: Request) -> Result<Reply, ReceiveError> {

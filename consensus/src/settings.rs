@@ -1,5 +1,6 @@
 //! Configure one node's consensus.
 
+use crate::admit::Admit;
 use crate::error::ConsensusError;
 use crate::flush::{FlushGate, Flushing};
 use crate::limits::{API_QUEUE_MAX, APPEND_ENTRIES_MAX, APPLY_QUEUE_MAX};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub flushing: Flushing,
     /// A stop between write and sync, for tests.
     pub gate: Option<Arc<dyn FlushGate>>,
+    /// Looks at proposals before an append is acknowledged; none admits all.
+    pub admit: Option<Arc<dyn Admit>>,
     /// Where openraft's random timeouts come from, with the feature `simulation`; ignored without it.
     pub seed: u64,
 }
@@ -54,6 +57,7 @@ impl Settings {
             log_entries_kept: 10_000,
             flushing: Flushing::Thread,
             gate: None,
+            admit: None,
             seed: raft_id,
         }
     }

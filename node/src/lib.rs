@@ -20,10 +20,13 @@ mod error;
 mod files;
 mod folder;
 mod frames;
+mod gate;
 mod incarnations;
 pub mod limits;
 mod members;
 mod mempool;
+#[cfg(feature = "byzantine")]
+mod misbehave;
 mod order;
 mod own;
 mod publish;

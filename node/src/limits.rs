@@ -24,6 +24,10 @@ pub const ECHOES_AHEAD_MAX: usize = 2_048;
 pub const ECHOES_TOLD_MAX: usize = 256;
 /// Echoes of members waiting to be heard.
 pub const ECHOES_WAITING_MAX: usize = 4_096;
+/// How far ahead of our own clock a proposal's time may be when it comes.
+pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);
+/// Headers remembered, to notice a second one for the same term and height.
+pub const HEADERS_REMEMBERED_MAX: usize = 4_096;
 /// Contradictions that wait for a certificate to be proved by.
 pub const SUSPICIONS_MAX: usize = 256;
 /// Seals waiting to be signed.

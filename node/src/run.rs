@@ -1,6 +1,7 @@
 //! Run a node from its folder until it is told to stop.
 
 use crate::api;
+#[cfg(not(feature = "byzantine"))]
 use crate::clock::SystemClock;
 use crate::files::FolderFiles;
 use crate::folder::Folder;
@@ -42,6 +43,14 @@ pub fn run(path: &Path, genesis_hash: Option<Hash>) -> Result<(), NodeError> {
     raft.block_on(run_on(folder, stations.handle().clone()))
 }
 
+#[cfg(feature = "byzantine")]
+use crate::misbehave::clock;
+
+#[cfg(not(feature = "byzantine"))]
+fn clock() -> Arc<dyn crate::clock::Clock> {
+    Arc::new(SystemClock)
+}
+
 /// One process a folder. The lock goes with the process.
 fn lock_folder(path: &Path) -> Result<File, NodeError> {
     let file = File::create(path.join("lock")).map_err(|e| NodeError::file("lock", e))?;
@@ -64,7 +73,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         ledger: Arc::new(open_database(&path.join("ledger-0"))?),
         raft: Arc::new(RocksKv::open(&path.join("raft"), &FAMILIES)?),
         files: Arc::new(FolderFiles(path.clone())),
-        clock: Arc::new(SystemClock),
+        clock: clock(),
         sockets: Arc::new(TcpSockets),
         verifier_threads: VERIFIER_THREADS,
         consensus: Settings { log_entries_kept: config.log_entries_kept, ..Settings::new(0) },

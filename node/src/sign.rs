@@ -272,7 +272,10 @@ impl Signer {
         let cosignature = checkpoint.cosign(&self.node, time, &self.keys.cosign);
         let log_signature = checkpoint.log_signature(&self.keys.log).signature;
         let log_signature = log_signature.try_into().expect("an Ed25519 signature has 64 bytes");
-        Ok(Some(KeptCosignature { size: checkpoint.size, root: checkpoint.root, cosignature, log_signature }))
+        let kept = KeptCosignature { size: checkpoint.size, root: checkpoint.root, cosignature, log_signature };
+        #[cfg(feature = "byzantine")]
+        let kept = crate::misbehave::forged(kept, &self.origin, &self.keys);
+        Ok(Some(kept))
     }
 }
 

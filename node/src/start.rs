@@ -1,16 +1,17 @@
 //! Start a node on given seams: databases, files, clock, sockets, threads.
 
-use crate::accuse::Accuse;
+use crate::accuse::{Accuse, Suspicion};
 use crate::api::Api;
 use crate::apply::{Apply, Sealed, starting_point};
 use crate::catch_up::CatchUp;
 use crate::certify::{Certify, Tally};
 use crate::clock::Clock;
-use crate::cursors::{Certified, Epochs, Signed};
+use crate::cursors::{Applied, Certified, Epochs, Signed};
 use crate::echo::{EchoRecord, Echoes};
 use crate::files::Files;
 use crate::folder::NodeSecrets;
 use crate::frames::{RaftIdFound, SERVICE_RAFT_ID, decode};
+use crate::gate::Gate;
 use crate::limits::*;
 use crate::members::{self, Members};
 use crate::mempool::{Mempool, MempoolSize};
@@ -31,7 +32,7 @@ use countersign_ledger::store::{Ledger, Reader};
 use countersign_p2p::{Lane, Services, Sockets, Transport};
 use countersign_proof::{Checkpoint, Genesis, Leaf};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -97,7 +98,17 @@ pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> 
     let raft_id = raft_id(&identity.node, &members_seen, &transport).await;
     incarnations::begin(&*seams.files, raft_id, Consensus::is_pristine(seams.raft.clone())?)?;
     let wire = Arc::new(MemberWire { transport: transport.clone(), members: members_seen.clone() });
-    let settings = Settings { raft_id, ..seams.consensus.clone() };
+    let suspicion = mpsc::channel(SUSPICIONS_MAX);
+    let (applied_now, applied_seen) = watch::channel(starting_point(&ledger, &identity.genesis.origin())?);
+    let gate = Gate {
+        applied: applied_seen,
+        members: members_seen.clone(),
+        clock: seams.clock.clone(),
+        suspicions: suspicion.0.clone(),
+        origin: identity.genesis.origin(),
+        seen: Mutex::default(),
+    };
+    let settings = Settings { raft_id, admit: Some(Arc::new(gate)), ..seams.consensus.clone() };
     let entries_min = settings.log_entries_kept.max(1);
     let applied = ledger.position().map(|at| Position { term: at.term, index: at.index });
     let (consensus, committed) = Consensus::start(settings, seams.raft.clone(), wire, applied).await?;
@@ -106,7 +117,8 @@ pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> 
     if founders.contains(&raft_id) {
         consensus.initialize(founders).await?;
     }
-    let parts = Parts { identity, seams, ledger, transport, consensus, committed, asked, entries_min };
+    let parts =
+        Parts { identity, seams, ledger, transport, consensus, committed, asked, entries_min, applied_now, suspicion };
     parts.run(members, members_seen, directory).await
 }
 
@@ -138,6 +150,8 @@ struct Parts {
     committed: mpsc::Receiver<countersign_consensus::Committed>,
     asked: Asked,
     entries_min: u64,
+    applied_now: watch::Sender<Applied>,
+    suspicion: (mpsc::Sender<Suspicion>, mpsc::Receiver<Suspicion>),
 }
 
 impl Parts {
@@ -153,7 +167,7 @@ impl Parts {
         let reader = self.ledger.reader();
         let (_, limits) = self.ledger.in_force()?;
         let verifier = Verifier::start(self.seams.verifier_threads).map_err(|e| NodeError::file("thread", e))?;
-        let (applied, applied_seen) = watch::channel(starting_point(&self.ledger, &origin)?);
+        let (applied, applied_seen) = (self.applied_now.clone(), self.applied_now.subscribe());
         let (signed, signed_seen) = watch::channel(Signed::default());
         let (certified, certified_seen) = watch::channel(Certified::default());
         let (published, published_seen) = watch::channel(Certified::default());
@@ -168,10 +182,10 @@ impl Parts {
         let leadership = self.consensus.leadership();
         let unsigned = self.unsigned(&reader, &applied.borrow().epochs)?;
         let (echoes, heard) = mpsc::channel(ECHOES_WAITING_MAX);
-        let (suspicions, suspected) = mpsc::channel(SUSPICIONS_MAX);
         let (halts, halts_seen) = watch::channel(String::new());
         let (not_signing, not_signing_seen) = watch::channel(String::new());
         let signer = self.signer(&reader, &members_seen)?;
+        let (suspicions, suspected) = self.suspicion;
 
         let answers = Answers {
             consensus: self.consensus.clone(),

@@ -56,6 +56,9 @@ enum Verb {
         /// Leaves the network's folder behind.
         #[arg(long)]
         keep: bool,
+        /// Instead, lets one node lie and shows what becomes of it.
+        #[arg(long, value_parser = demo::MISBEHAVIOURS, conflicts_with_all = ["rows", "keep"])]
+        misbehave: Option<String>,
     },
 }
 
@@ -88,7 +91,11 @@ fn run(arguments: &Arguments) -> Result<(), TestnetError> {
             network.restart(n)
         }
         Verb::Logs { node, follow } => show_log(&open()?, *node, *follow),
-        Verb::Demo { rows, keep } => {
+        Verb::Demo { misbehave: Some(name), .. } => {
+            let byzantine = std::env::var_os("COUNTERSIGN_BYZANTINE_BIN").map(PathBuf::from);
+            demo::misbehave(name, byzantine.as_deref())
+        }
+        Verb::Demo { rows, keep, misbehave: None } => {
             let report = demo::run(&DemoOptions { rows: rows.map(|rows| rows as usize), keep: *keep })?;
             println!("\nevery claim held:\n{report}");
             Ok(())

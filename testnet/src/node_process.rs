@@ -46,6 +46,18 @@ impl NodeProcess {
         genesis_hash: &str,
         lifetime: Lifetime,
     ) -> Result<NodeProcess, TestnetError> {
+        NodeProcess::start_as(binary, layout, node, genesis_hash, lifetime, None)
+    }
+
+    /// The same, for a binary that lies as it is told.
+    pub fn start_as(
+        binary: &Path,
+        layout: &Layout,
+        node: &NodeRecord,
+        genesis_hash: &str,
+        lifetime: Lifetime,
+        misbehaviour: Option<&str>,
+    ) -> Result<NodeProcess, TestnetError> {
         let log = layout.log(&node.organisation);
         let out = OpenOptions::new().create(true).append(true).open(&log).map_err(TestnetError::file(&log))?;
         let err = out.try_clone().map_err(TestnetError::file(&log))?;
@@ -55,6 +67,7 @@ impl NodeProcess {
             Lifetime::Detached => with_program("setsid", binary),
         };
         command.args(["node", "run", "--genesis-hash", genesis_hash, "--folder"]).arg(&node.folder);
+        command.envs(misbehaviour.map(|lie| ("COUNTERSIGN_MISBEHAVE", lie)));
         command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = command.spawn().map_err(TestnetError::file(binary))?;
         Ok(NodeProcess { folder: node.folder.clone(), pid: Some(child.id()), child: Some(child) })

@@ -2,12 +2,14 @@
 
 mod crash;
 mod flights;
+mod misbehave;
 mod proofs;
 mod receipts;
 mod refusals;
 mod report;
 
 pub use flights::schema as flight_schema;
+pub use misbehave::{MISBEHAVIOURS, misbehave};
 pub use report::Report;
 
 use crate::error::hold;

@@ -1,0 +1,158 @@
+//! Look at every proposal before its append is acknowledged: whose it is, when it is, and whether there was another.
+//!
+//! This is a filter; the verdict that all nodes reach alike comes at execution. So it refuses only what an honest leader
+//! never sends, and lets pass what this node cannot judge yet because it is behind.
+
+use crate::accuse::Suspicion;
+use crate::clock::Clock;
+use crate::cursors::Applied;
+use crate::limits::{CLOCK_AHEAD_MAX, HEADERS_REMEMBERED_MAX, PROPOSALS_AHEAD_MAX};
+use crate::members::Members;
+use countersign_consensus::{Admit, Offered};
+use countersign_proof::limits::JSON_DEPTH_MAX;
+use countersign_proof::{Proposal, ProposalHeader, PublicKey, SignedHeader, parse_canonical};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{mpsc, watch};
+
+/// What the gate looks at, and the headers it has seen.
+pub(crate) struct Gate {
+    pub(crate) applied: watch::Receiver<Applied>,
+    pub(crate) members: watch::Receiver<Arc<Members>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) suspicions: mpsc::Sender<Suspicion>,
+    pub(crate) origin: String,
+    pub(crate) seen: Mutex<Seen>,
+}
+
+/// Headers by term and height.
+#[derive(Default)]
+pub(crate) struct Seen(BTreeMap<(u64, u64), SignedHeader>);
+
+impl Admit for Gate {
+    fn admit(&self, from: u64, term: u64, offered: &[Offered<'_>]) -> Result<(), String> {
+        offered.iter().try_for_each(|offered| self.look(from, term, offered)).inspect_err(|reason| {
+            tracing::error!(from, term, reason, "an append is refused");
+        })
+    }
+}
+
+impl Gate {
+    fn look(&self, from: u64, term: u64, offered: &Offered<'_>) -> Result<(), String> {
+        let proposal = Proposal::parse(offered.proposal).map_err(|e| e.to_string())?;
+        let header: ProposalHeader =
+            parse_canonical("proposal.header", &proposal.header, JSON_DEPTH_MAX).map_err(|e| e.to_string())?;
+        if header.origin != self.origin || header.term != offered.position.term {
+            return Err(format!("a header of {} and term {} at {}", header.origin, header.term, offered.position));
+        }
+        if header.term == term {
+            self.check_fresh(from, &header)?;
+        }
+        self.check_signature(&proposal, &header)?;
+        let contradiction = self.seen.lock().expect("no panic under the lock").note(&header, &proposal)?;
+        let Some((first, second)) = contradiction else { return Ok(()) };
+        // A full queue: the same is seen again at the next append.
+        drop(self.suspicions.try_send(Suspicion::TwoHeaders(first, second)));
+        Err(format!("a second header of {} for height {} of term {}", header.proposer, header.height, header.term))
+    }
+
+    /// What the leader proposes in its own term is its own, and not from the future.
+    fn check_fresh(&self, from: u64, header: &ProposalHeader) -> Result<(), String> {
+        let sender = self.members.borrow().name_of(from).map(str::to_owned);
+        if sender.is_some_and(|sender| sender != header.proposer) {
+            return Err(format!("a proposal of {} that another node sent as its own", header.proposer));
+        }
+        let (now, before) = (self.clock.now_ms(), self.applied.borrow().chain.time);
+        if is_from_the_future(header.time, now, before) {
+            let (proposer, by) = (&header.proposer, header.time - now);
+            return Err(format!("the proposal of {proposer} is {by} ms ahead of this node's clock"));
+        }
+        Ok(())
+    }
+
+    /// Near our own height the proposer's key is known. Further on it may have been changed by what is not applied yet.
+    fn check_signature(&self, proposal: &Proposal, header: &ProposalHeader) -> Result<(), String> {
+        let applied = self.applied.borrow();
+        if header.height > applied.chain.height + PROPOSALS_AHEAD_MAX || header.height <= applied.chain.height {
+            return Ok(());
+        }
+        let epochs = &applied.epochs;
+        let keys = epochs.trust.keys_of(&header.proposer, |keys| keys.proposal);
+        let next = epochs.next.iter().filter_map(|next| next.node(&header.proposer)).map(|keys| keys.proposal);
+        let keys: Vec<PublicKey> = keys.chain(next).collect();
+        let signature = proposal.signature.as_slice().try_into().ok();
+        let message = header.signed_message();
+        let signed = signature.is_some_and(|signature| keys.iter().any(|key| key.verify_strict(&message, signature)));
+        if signed { Ok(()) } else { Err(format!("a proposal that no key of {} has signed", header.proposer)) }
+    }
+}
+
+/// A leader never goes back behind the time of the block before, so that time is no fault of his.
+fn is_from_the_future(time: u64, now: u64, before: u64) -> bool {
+    time > now.saturating_add(CLOCK_AHEAD_MAX.as_millis() as u64).max(before)
+}
+
+impl Seen {
+    /// Remembers a header. Gives the one before and this one when they are two of one term and height: a contradiction, if
+    /// both are signed, which the accuse station checks.
+    fn note(
+        &mut self,
+        header: &ProposalHeader,
+        proposal: &Proposal,
+    ) -> Result<Option<(SignedHeader, SignedHeader)>, String> {
+        let text = String::from_utf8(proposal.header.clone()).map_err(|_| "a header that is not UTF-8".to_owned())?;
+        let signed = SignedHeader { header: text, signature: hex::encode(&proposal.signature) };
+        let before = self.0.entry((header.term, header.height)).or_insert_with(|| signed.clone());
+        if before.header != signed.header {
+            return Ok(Some((before.clone(), signed)));
+        }
+        if self.0.len() > HEADERS_REMEMBERED_MAX {
+            self.0.pop_first();
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_proof::{Hash, KeyPair};
+
+    fn proposal(height: u64, time: u64) -> (ProposalHeader, Proposal) {
+        let header = ProposalHeader {
+            count: 0,
+            height,
+            origin: "l/1".into(),
+            previous: Hash([1; 32]),
+            proposer: "ua.example/1".into(),
+            term: 3,
+            time,
+            transactions: ProposalHeader::transactions_hash([]),
+            v: 1,
+        };
+        let proposal = Proposal::sign(&header, vec![], &KeyPair::from_seed(&[1; 32]));
+        (header, proposal)
+    }
+
+    #[test]
+    fn only_another_header_for_the_same_term_and_height_is_a_contradiction() {
+        let mut seen = Seen::default();
+        for (height, time) in [(1, 10), (2, 11), (1, 10), (2, 11)] {
+            let (header, proposal) = proposal(height, time);
+            assert_eq!(seen.note(&header, &proposal), Ok(None), "the same bytes sent again are no contradiction");
+        }
+        let (header, second) = proposal(2, 12);
+        let (first, second) = seen.note(&header, &second).expect("text").expect("a contradiction");
+        assert!(first.header.contains("\"time\":11") && second.header.contains("\"time\":12"));
+        let again = ProposalHeader { term: 4, ..header };
+        let proposal = Proposal::sign(&again, vec![], &KeyPair::from_seed(&[1; 32]));
+        assert_eq!(seen.note(&again, &proposal), Ok(None), "a new term proposes the height again");
+    }
+
+    #[test]
+    fn a_wild_clock_is_refused_and_the_time_of_the_block_before_is_not() {
+        assert!(!is_from_the_future(20_000, 10_000, 0));
+        assert!(is_from_the_future(20_001, 10_000, 0));
+        assert!(!is_from_the_future(20_001, 10_000, 20_001));
+    }
+}
