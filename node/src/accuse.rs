@@ -9,7 +9,7 @@ use bytes::Bytes;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Lane, Transport};
 use countersign_proof::{
-    Checkpoint, Evidence, Hash, NodeKeys, PublicKey, SignedHeader, consistency_proof, organisation_of,
+    Checkpoint, Evidence, Hash, NodeKeys, PublicKey, SignedHeader, VerifiedEvidence, consistency_proof, organisation_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +30,13 @@ pub(crate) enum Suspicion {
     Told(Bytes),
 }
 
+/// Evidence that holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Accusation {
+    pub(crate) file: Evidence,
+    pub(crate) verified: VerifiedEvidence,
+}
+
 pub(crate) struct Accuse {
     pub(crate) suspicions: mpsc::Receiver<Suspicion>,
     /// What the investigation of a contradiction finds comes back the same way.
@@ -41,6 +48,8 @@ pub(crate) struct Accuse {
     pub(crate) transport: Transport,
     /// Why this node must sign nothing more; empty while it may.
     pub(crate) halts: watch::Sender<String>,
+    /// Everything that is kept, for whoever asks: judged once, when it comes.
+    pub(crate) accusations: watch::Sender<Arc<Vec<Accusation>>>,
     pub(crate) node: String,
     pub(crate) origin: String,
     /// Contradictions that no certificate decides yet.
@@ -49,6 +58,7 @@ pub(crate) struct Accuse {
 
 impl Accuse {
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        self.show_kept()?;
         let mut again = tokio::time::interval(LOOK_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -167,6 +177,21 @@ impl Accuse {
         }
     }
 
+    /// What was kept before the last stop. It was checked then, and the epochs known only grow.
+    fn show_kept(&self) -> Result<(), NodeError> {
+        let trust = self.applied.borrow().epochs.trust.clone();
+        for file in self.reader.evidence()? {
+            if let Ok(verified) = file.verify(&trust) {
+                self.show(Accusation { file, verified });
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, accusation: Accusation) {
+        self.accusations.send_modify(|shown| Arc::make_mut(shown).push(accusation));
+    }
+
     /// Keeps evidence that holds, and tells every member of what is new.
     fn keep(&self, evidence: &Evidence) -> Result<(), NodeError> {
         let trust = self.applied.borrow().epochs.trust.clone();
@@ -175,6 +200,7 @@ impl Accuse {
             return Ok(());
         }
         tracing::error!(what = verified.what(), sentence = verified.sentence(), "evidence");
+        self.show(Accusation { file: evidence.clone(), verified });
         let body = Bytes::from(evidence.to_bytes());
         for name in self.members.borrow().nodes.keys().filter(|name| **name != self.node) {
             // Whoever does not hear it now makes it himself, or finds it in our status.

@@ -183,6 +183,7 @@ impl Parts {
         let unsigned = self.unsigned(&reader, &applied.borrow().epochs)?;
         let (echoes, heard) = mpsc::channel(ECHOES_WAITING_MAX);
         let (halts, halts_seen) = watch::channel(String::new());
+        let (accusations, accusations_seen) = watch::channel(Arc::default());
         let (not_signing, not_signing_seen) = watch::channel(String::new());
         let signer = self.signer(&reader, &members_seen)?;
         let (suspicions, suspected) = self.suspicion;
@@ -268,6 +269,7 @@ impl Parts {
             members: members_seen.clone(),
             transport: self.transport.clone(),
             halts,
+            accusations,
             node: node.clone(),
             origin: origin.clone(),
             open: BTreeMap::new(),
@@ -356,6 +358,7 @@ impl Parts {
             cosigned: cosigned_seen,
             mempool: mempool_seen,
             not_signing: not_signing_seen,
+            accusations: accusations_seen,
         };
         Ok(Node { api, stations })
     }

@@ -14,6 +14,7 @@ pub(crate) use refusal::Refusal;
 pub(crate) use server::serve;
 pub(crate) use tls::ApiTls;
 
+use crate::accuse::Accusation;
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
 use crate::members::Members;
@@ -55,6 +56,7 @@ pub(crate) struct Api {
     pub(crate) cosigned: watch::Receiver<Arc<BTreeMap<String, u64>>>,
     pub(crate) mempool: watch::Receiver<MempoolSize>,
     pub(crate) not_signing: watch::Receiver<String>,
+    pub(crate) accusations: watch::Receiver<Arc<Vec<Accusation>>>,
 }
 
 type Streamed<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
@@ -175,7 +177,7 @@ impl v1::ledger_server::Ledger for Api {
         request: Request<v1::ListEvidenceRequest>,
     ) -> Result<Response<v1::ListEvidenceResponse>, Status> {
         self.authenticate(request.metadata())?;
-        Ok(Response::new(self.evidence()?))
+        Ok(Response::new(self.evidence()))
     }
 
     type ExportBlocksStream = Streamed<v1::ExportedBlock>;

@@ -1,6 +1,7 @@
 //! Answer what auditors ask: trust, consistency, complete histories, evidence, whole blocks.
 
 use super::{Api, Refusal, Streamed};
+use crate::accuse::Accusation;
 use crate::limits::{COSIGNATURES_AHEAD_MAX, SUBSCRIBER_STALL_MAX};
 use countersign_proof::{Note, NoteSignature, VerifierKey, check_document_id, joining};
 use countersign_proto::v1;
@@ -80,18 +81,15 @@ impl Api {
         Ok(v1::GetActivationResponse { members, checkpoint: String::new(), waiting_for })
     }
 
-    pub(super) fn evidence(&self) -> Result<v1::ListEvidenceResponse, Refusal> {
-        let trust = self.applied.borrow().epochs.trust.clone();
-        let shown = self.reader.evidence()?.into_iter().filter_map(|evidence| {
-            let verified = evidence.verify(&trust).ok()?;
-            Some(v1::EvidenceFile {
-                file: evidence.to_bytes(),
-                what: verified.what().to_owned(),
-                organisations: verified.accused().iter().map(|accused| accused.organisation.clone()).collect(),
-                sentence: verified.sentence().to_owned(),
-            })
-        });
-        Ok(v1::ListEvidenceResponse { evidence: shown.collect() })
+    pub(super) fn evidence(&self) -> v1::ListEvidenceResponse {
+        let shown = self.accusations.borrow().clone();
+        let file = |accusation: &Accusation| v1::EvidenceFile {
+            file: accusation.file.to_bytes(),
+            what: accusation.verified.what().to_owned(),
+            organisations: accusation.verified.accused().iter().map(|a| a.organisation.clone()).collect(),
+            sentence: accusation.verified.sentence().to_owned(),
+        };
+        v1::ListEvidenceResponse { evidence: shown.iter().map(file).collect() }
     }
 
     /// Blocks up to the certified height, a few at a time: a slow reader slows only himself.

@@ -17,8 +17,9 @@ impl Api {
         let mempool = *self.mempool.borrow();
         let state_root = self.reader.seal(applied.chain.height)?.map(|seal| seal.state.0.to_vec()).unwrap_or_default();
         let leader = raft.leadership.leader.and_then(|id| members.name_of(id)).unwrap_or_default().to_owned();
-        let evidence = self.evidence()?.evidence;
-        let accused: BTreeSet<String> = evidence.iter().flat_map(|file| file.organisations.clone()).collect();
+        let evidence = self.accusations.borrow().clone();
+        let accused = evidence.iter().flat_map(|accusation| accusation.verified.accused());
+        let accused: BTreeSet<String> = accused.map(|accused| accused.organisation.clone()).collect();
         let cursor = |index, height| Some(v1::Cursor { index, height });
         Ok(v1::Status {
             origin: self.origin.clone(),
