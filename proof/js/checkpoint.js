@@ -26,8 +26,8 @@ export function parseDecimal(text) {
 /**
  * The signatures that known keys made, in the order of their lines: `[{...key, time}]`.
  *
- * `keys` is `[{name, id, type, key, ...}]`. A line of which no key has the name and id is skipped; one that fails makes the
- * whole note false. Where ids of 32 bits collide, a line holds when it does under any of the keys it may mean.
+ * `keys` is `[{name, id, type, key, ...}]`. A line of which no key has the name and id is skipped; one that fails makes
+ * the whole note false. Where ids of 32 bits collide, a line holds when it does under any of the keys it may mean.
  */
 export async function checkLines({ text, lines }, keys) {
   const signatures = [];
@@ -46,7 +46,8 @@ export async function checkLines({ text, lines }, keys) {
 }
 
 function falseLine({ type, organisation, node }) {
+  const holder = node === null ? organisation : `${organisation}/${node}`;
   return type === COSIGNATURE
-    ? new Refusal("quorum", `the cosignature of ${organisation}/${node} is false`)
-    : new Refusal("log-signature", `the log signature of ${organisation}/${node} is false`);
+    ? new Refusal("quorum", `the cosignature of ${holder} is false`)
+    : new Refusal("log-signature", `the log signature of ${holder} is false`);
 }

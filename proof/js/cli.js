@@ -13,6 +13,7 @@ const USAGE = `usage: node cli.js receipt|state|history|consistency|trust|eviden
     --genesis-hash HEX --trust FILE       the epochs of a trust bundle (the hash may come from --genesis FILE)
     --genesis-hash HEX                    enough for an exhibit, which brings its bundle, and for the command trust
     --epoch FILE                          one pinned epoch
+    --policy FILE --origin ORIGIN         a C2SP tlog-policy, for one ledger
   state and history ask about --collection C --id I
 exit codes: 0 verified, 2 wrong usage, 11 refused`;
 
@@ -23,7 +24,7 @@ const COMMANDS = {
   consistency: (trust, file) => verifier.verifyConsistency(trust, file),
   evidence: (trust, file) => verifier.verifyEvidence(trust, file),
 };
-const OPTIONS = ["genesis", "genesis-hash", "trust", "epoch", "collection", "id"];
+const OPTIONS = ["genesis", "genesis-hash", "trust", "epoch", "policy", "origin", "collection", "id"];
 
 class UsageError extends Error {}
 
@@ -58,9 +59,11 @@ function readArguments() {
   const hash = options["genesis-hash"];
   if (hash !== undefined && !/^[0-9a-f]{64}$/.test(hash))
     throw new UsageError("--genesis-hash is 64 lower-case hexadecimal digits");
-  const others = options.genesis ?? hash ?? options.trust;
-  if ((options.epoch === undefined) === (others === undefined))
-    throw new UsageError("either a genesis or an epoch is to be trusted");
+  const anchors = [options.genesis ?? hash ?? options.trust, options.epoch, options.policy ?? options.origin];
+  if (anchors.filter((anchor) => anchor !== undefined).length !== 1)
+    throw new UsageError("a genesis, an epoch or a policy is to be trusted, and one of them");
+  if ((options.policy === undefined) !== (options.origin === undefined))
+    throw new UsageError("--policy and --origin go together");
   if (options.trust !== undefined && (hash ?? options.genesis) === undefined)
     throw new UsageError("--trust needs a genesis hash");
   return { command, path, options };
@@ -78,8 +81,8 @@ async function verifyProof(command, path, options) {
 }
 
 async function verifyTrust(path, options) {
-  if (options.trust !== undefined || options.epoch !== undefined)
-    throw new UsageError("trust takes a genesis or its hash");
+  const { trust: bundle, epoch, policy } = options;
+  if ((bundle ?? epoch ?? policy) !== undefined) throw new UsageError("trust takes a genesis or its hash");
   const file = await read(path);
   const genesisHash = await trustedHash(options);
   const { trust } = verifier.isExhibit(file)
@@ -93,27 +96,31 @@ async function trustedHash({ genesis, "genesis-hash": hash }) {
   return genesis === undefined ? hash : (await verifier.readGenesis(await read(genesis), hash)).hash;
 }
 
-async function ownTrust({ genesis, trust, epoch }, genesisHash) {
+async function ownTrust({ genesis, trust, epoch, policy, origin }, genesisHash) {
+  if (policy !== undefined) return verifier.PolicyTrust.read(await readBytes(policy), origin);
   if (epoch !== undefined) return verifier.Trust.fromPinnedEpoch(await read(epoch));
   if (trust !== undefined) return verifier.Trust.fromBundle(await read(trust), genesisHash);
   return genesis === undefined ? null : verifier.Trust.fromGenesis(await read(genesis), genesisHash);
 }
 
 async function read(path) {
-  let bytes;
-  try {
-    const { size } = await stat(path);
-    if (size > EXHIBIT_BYTES_MAX)
-      throw new verifier.Refusal("file", `${path} has more than ${EXHIBIT_BYTES_MAX} bytes`);
-    bytes = await readFile(path);
-  } catch (error) {
-    if (error instanceof verifier.Refusal) throw error;
-    throw new UsageError(`cannot read ${path}: ${error.code}`);
-  }
+  const bytes = await readBytes(path);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new verifier.Refusal("file", `${path} is not UTF-8`);
+  }
+}
+
+async function readBytes(path) {
+  try {
+    const { size } = await stat(path);
+    if (size > EXHIBIT_BYTES_MAX)
+      throw new verifier.Refusal("file", `${path} has more than ${EXHIBIT_BYTES_MAX} bytes`);
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof verifier.Refusal) throw error;
+    throw new UsageError(`cannot read ${path}: ${error.code}`);
   }
 }
 

@@ -12,7 +12,7 @@ export function isExhibit(text) {
 }
 
 /**
- * `{proof, trust}` of an exhibit: the text of its proof, and what is known under the genesis hash that the caller trusts.
+ * `{proof, trust}` of an exhibit: the text of its proof, and what is known under the genesis hash the caller trusts.
  * With `own`, which the caller trusts already, both must agree and the newer memberships count.
  */
 export async function openExhibit(file, genesisHash, own = null) {

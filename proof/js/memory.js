@@ -1,4 +1,4 @@
-// Compares a certificate with the newest one that a verifier remembers, so that an older log is not passed off as today's.
+// Compares a certificate with the newest one remembered, so that an older log is not passed off as today's.
 
 import { parse } from "./canonical.js";
 import { verifyConsistency } from "./consistency_proof.js";

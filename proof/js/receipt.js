@@ -3,7 +3,7 @@
 import { checkPlace } from "./leaf.js";
 import { parseReceipt, provenLeaf } from "./tlog_proof.js";
 
-/** `{kind: "receipt", ...certificate, index, height, leaf, leaf_hash}`; `height` is null for the leaf of the genesis. */
+/** `{kind: "receipt", ...certificate, index, height, leaf, leaf_hash}`; the leaf of the genesis has no height. */
 export async function verifyReceipt(trust, file) {
   const receipt = parseReceipt(file);
   const certificate = await trust.certifyCheckpoint(receipt.checkpoint);

@@ -107,7 +107,8 @@ function trust({ origin, epochs }) {
 }
 
 function certified({ size, root, epochs, signers }) {
-  return `${signers.join(", ")} certified the log of size ${size} with root ${root}, a quorum of epoch ${epochs.join(" and of ")}`;
+  const quorum = epochs.length === 0 ? "the quorum of the policy" : `a quorum of epoch ${epochs.join(" and of ")}`;
+  return `${signers.join(", ")} certified the log of size ${size} with root ${root}, ${quorum}`;
 }
 
 function valueOf({ withheld, value }) {

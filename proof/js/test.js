@@ -12,6 +12,7 @@ import "./test/certification.js";
 import "./test/epochs.js";
 import "./test/documents.js";
 import "./test/evidence.js";
+import "./test/policy.js";
 import "./test/hostile.js";
 import "./test/cli.js";
 import "./test/mutation.js";

@@ -1,4 +1,4 @@
-// Knows the members of each epoch, from a genesis, a bundle or a pinned epoch, and says which checkpoints they certified.
+// Knows the members of each epoch, from a genesis, bundle or pinned epoch, and says which checkpoints they certified.
 
 import { parse } from "./canonical.js";
 import { checkLines, parseCheckpoint } from "./checkpoint.js";

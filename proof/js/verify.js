@@ -8,6 +8,7 @@ export { checkMemory } from "./memory.js";
 export { verifyConsistency } from "./consistency_proof.js";
 export { verifyEvidence } from "./evidence.js";
 export { isExhibit, openExhibit } from "./exhibit.js";
+export { PolicyTrust } from "./policy.js";
 export { verifyHistory } from "./history_proof.js";
 export { verifyReceipt } from "./receipt.js";
 export { CHECKS, Refusal } from "./refusal.js";

@@ -76,6 +76,7 @@ test("lines by unknown keys are skipped, wherever they stand", async () => {
     await cosignatureLine(`${text}\n`, impostor),
     await logLine(`${text}\n`, impostor),
     `\u2014 a.example/1 ${base64(new Uint8Array(76))}\n`,
+    signatures.split("\n")[3].replace("c.example/1", "c.example/2") + "\n",
     `\u2014 other/log ${base64(new Uint8Array(5))}\n`,
   ];
   const expected = await trust.certify(note);
@@ -99,6 +100,8 @@ test("one false line by a known key makes the whole note false", async () => {
   assert.equal((await trust.certify(note + right)).signers.length, 4);
   const short = base64(Buffer.from(right.split(" ")[2], "base64").subarray(0, 75));
   await refused("quorum", () => trust.certify(`${note}\u2014 d.example/1 ${short}\n`));
+  const shortest = base64(Buffer.from(right.split(" ")[2], "base64").subarray(0, 5));
+  await refused("quorum", () => trust.certify(`${note}\u2014 d.example/1 ${shortest}\n`));
 });
 
 test("a cosignature's time is signed, and none beyond 2^63-1 holds", async () => {
@@ -167,6 +170,9 @@ test("a note is of the C2SP form", async () => {
     note.replace(/\n$/, " \n"),
     note.replace("\u2014 a", "\u2014\ta"),
     `${note}\u2014 x AAAA\n`,
+    `${note}\u2014 x AAAAAA==\n`,
+    `${note}\u2014 x AAAAAAB=\n`,
+    `${note}\u2014 x\u0007 AAAAAAA=\n`,
     `${note}\u2014 x AAAAAB==\n`,
     `${note}\u2014 x AAAAAAAA=\n`,
     `${note}\u2014 x AAAA-_AA\n`,
@@ -191,14 +197,15 @@ test("a note has at most 256 lines and 64 KiB", async () => {
 
 test("a receipt's leaf has one of the known forms", async () => {
   const { ledger, trust } = await forged();
-  const [, , transaction, seal] = ledger.leaves.map((leaf) => JSON.parse(Buffer.from(leaf)));
+  const [, , transaction, sealed] = ledger.leaves.map((leaf) => JSON.parse(Buffer.from(leaf)));
+  const seal = { ...sealed, first: 1 };
   const { writes, ...rejected } = { ...transaction, outcome: "rejected", code: "EXPIRED" };
   const under = async (leaf) => {
     ledger.leaves[2] =
       typeof leaf === "string" ? utf8(leaf) : leaf instanceof Uint8Array ? leaf : utf8(canonical(leaf));
     return verifyReceipt(trust, await ledger.receipt(2));
   };
-  for (const right of [transaction, rejected, { ...transaction, by: "a.example" }])
+  for (const right of [transaction, rejected, seal, { ...transaction, by: "a.example" }])
     assert.deepEqual((await under(right)).leaf, right);
   const wrong = [
     { ...transaction, v: 2 },

@@ -1,4 +1,4 @@
-// Judges mutants: none may be believed for a claim other than its original's, but by a clause of the document.
+// Judges mutants: none may be believed but by a clause of the document, and none for a claim that is not true.
 
 import assert from "node:assert/strict";
 import { canonical } from "./forge.js";
@@ -70,41 +70,72 @@ function textOf(claim) {
   return texts.get(claim);
 }
 
+/** A file without its signature lines, however deep they stand in it. */
+function withoutLines(file) {
+  const strip = (value) => {
+    if (typeof value === "string") {
+      if (value.startsWith("{")) return withoutLines(value);
+      return value
+        .split("\n")
+        .filter((line) => !line.startsWith("\u2014 "))
+        .join("\n");
+    }
+    if (typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value)) return value.map(strip);
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, strip(part)]));
+  };
+  return canonical(file.startsWith("{") ? strip(JSON.parse(file)) : strip(file));
+}
+
 export class Tally {
   refused = new Map();
-  same = 0;
-  byClause = new Map();
+  accepted = new Map();
 
-  /** Judges one mutant; `claims` are those that it may make, by default its original's. */
-  async judge(subject, mutant, what, claims = [subject.claim]) {
+  /**
+   * Judges one mutant of a subject. `recomposed` are claims of other true proofs: where parts of them are put together, the
+   * whole may claim what one of them does.
+   */
+  async judge(subject, mutant, what, recomposed = []) {
+    const file = typeof mutant === "string" ? mutant : null;
+    if (file === subject.file) return;
     let is;
     try {
       is = await subject.verify(mutant);
     } catch (error) {
       if (error.name !== "Refusal") throw new Error(`${subject.name}, ${what}: not a refusal`, { cause: error });
-      this.refused.set(error.check, (this.refused.get(error.check) ?? 0) + 1);
+      count(this.refused, error.check);
       return;
     }
-    if (claims.some((claim) => textOf(claim) === textOf(is))) {
-      this.same += 1;
-      return;
-    }
-    const clauses = Object.entries(CLAUSES).filter(([, allows]) => claims.some((claim) => allows(claim, is, subject)));
-    assert.ok(
-      clauses.length > 0,
-      `${subject.name}, ${what}: accepted for another claim\n${canonical(is)}\n${canonical(claims[0])}`,
-    );
-    this.byClause.set(clauses[0][0], (this.byClause.get(clauses[0][0]) ?? 0) + 1);
+    const clause = clauseOf(subject, file, is, recomposed);
+    assert.ok(clause, `${subject.name}, ${what}: accepted\n${canonical(is)}\nfor ${canonical(subject.claim)}`);
+    count(this.accepted, clause);
   }
 
   report(t, what) {
-    const refused = [...this.refused.values()].reduce((sum, count) => sum + count, 0);
-    const accepted = [...this.byClause.values()].reduce((sum, count) => sum + count, 0);
-    t.diagnostic(
-      `${what}: ${refused + this.same + accepted} mutants, ${refused} refused, ${this.same} with the same claim, ${accepted} by a clause`,
-    );
+    const total = (counts) => [...counts.values()].reduce((sum, count) => sum + count, 0);
+    const [refused, accepted] = [total(this.refused), total(this.accepted)];
+    t.diagnostic(`${what}: ${refused + accepted} mutants, ${refused} refused, ${accepted} accepted by a clause`);
     t.diagnostic(`  refused by ${[...this.refused].map(([check, count]) => `${check} ${count}`).join(", ")}`);
-    for (const [clause, count] of this.byClause) t.diagnostic(`  ${count} accepted by ${clause}`);
+    for (const [clause, count] of this.accepted) t.diagnostic(`  ${count} accepted by ${clause}`);
     assert.ok(refused > 0);
   }
+}
+
+function count(counts, name) {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}
+
+/** The clause that obliges us to accept a mutant of this claim, or undefined. */
+function clauseOf(subject, file, is, recomposed) {
+  const same = (claim) => textOf(claim) === textOf(is);
+  // Section 7: a line by an unknown key is skipped, an organisation counts once, and lines have no order.
+  if (same(subject.claim) && file !== null && withoutLines(file) === withoutLines(subject.file)) {
+    return "7: a line doubled, moved, or by an unknown key, for the same claim";
+  }
+  if (recomposed.some(same)) return "a true proof put together from parts of true proofs";
+  const claims = [subject.claim, ...recomposed];
+  const allowed = Object.entries(CLAUSES).find(([, allows]) =>
+    claims.some((claim) => !same(claim) && allows(claim, is, subject)),
+  );
+  return allowed?.[0];
 }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
-import { proofs } from "./vectors.js";
+import { ledger, ledgerPolicy, proofs } from "./vectors.js";
 
 const options = { skip: proofs ? false : "proofs.json is not there" };
 const folder = mkdtempSync(join(tmpdir(), "countersign-"));
@@ -40,15 +40,19 @@ function files() {
     consistency: file("consistency.json", proofs.consistencies.across.file),
     evidence: file("evidence.json", proofs.evidence["false-seal"].file),
     hash: proofs.genesis_hash,
+    policy: file("policy", ledgerPolicy()),
+    ledgerReceipt: file("ledger.tlog-proof", ledger.checkpoint_1.receipt_applied),
   };
 }
 
 test("every kind of proof is verified, and says what is proved and what is not", options, () => {
   const { genesis, bundle, pinned, exhibit, receipt, state, history, consistency, evidence, hash } = files();
+  const { policy, ledgerReceipt } = files();
   const question = ["--collection", "shipments", "--id", "S-1"];
   const runs = [
     ["receipt", receipt, "--genesis-hash", hash, "--trust", bundle],
     ["receipt", receipt, "--epoch", pinned],
+    ["receipt", ledgerReceipt, "--policy", policy, "--origin", ledger.origin],
     ["receipt", exhibit, "--genesis-hash", hash],
     ["receipt", exhibit, "--genesis", genesis],
     ["receipt", exhibit, "--epoch", pinned],
@@ -92,7 +96,7 @@ test("what is refused ends with 11 and one line that names the check", options, 
 });
 
 test("wrong usage ends with 2", options, () => {
-  const { genesis, bundle, pinned, exhibit, receipt, state, hash } = files();
+  const { genesis, bundle, pinned, exhibit, receipt, state, hash, policy } = files();
   const runs = [
     [],
     ["receipt"],
@@ -102,6 +106,9 @@ test("wrong usage ends with 2", options, () => {
     ["receipt", receipt, "--genesis", genesis, "more"],
     ["receipt", receipt, "--genesis", genesis, "--epoch", pinned],
     ["receipt", receipt, "--trust", bundle],
+    ["receipt", receipt, "--policy", policy],
+    ["receipt", receipt, "--policy", policy, "--origin", ledger.origin, "--epoch", pinned],
+    ["receipt", receipt, "--genesis", genesis, "--origin", ledger.origin],
     ["receipt", receipt, "--genesis-hash", hash],
     ["receipt", receipt, "--genesis-hash", "abc"],
     ["receipt", receipt, "--genesis-hash", hash.toUpperCase()],

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { utf8 } from "../bytes.js";
-import { taggedHash } from "../hash.js";
+import { unhex, utf8 } from "../bytes.js";
+import { stateLeafHash, taggedHash } from "../hash.js";
+import { stateRoot } from "../merkle.js";
 import { Trust, verifyHistory, verifyState } from "../verify.js";
 import { refused } from "./assert.js";
 import { ForgedLedger, canonical, forgeVoters, stateTree } from "./forge.js";
@@ -111,6 +112,35 @@ test("a state proof stands under a seal, and under the seal of its own state", a
     v: 1,
   });
   await refused("file", async () => ask({ ...proof, seal: json }, "D-1"));
+});
+
+test("a state proof stands under a certified seal", async () => {
+  const { ledger, newest, ask } = await documents();
+  const proof = await ledger.stateProof("things", "D-1", newest.get("D-1"));
+  const strangers = await forgeVoters(["z.example"]);
+  const seal = await ledger.receipt(ledger.leaves.length - 1, await ledger.note(strangers, 6, VOTERS[0]));
+  await refused("quorum", () => ask({ ...proof, seal }, "D-1"));
+});
+
+test("a leaf of the state that is not on the way shows no absence, though its hash stands there", async () => {
+  const { ledger, trust } = await documents();
+  const key = await taggedHash("state-key", utf8(canonical(["things", "X"])));
+  const sibling = "ab".repeat(32);
+  const misplaced = [(key[0] < "8" ? "f" : "0") + key.slice(1), sibling];
+  const root = await stateRoot(await stateLeafHash(...misplaced), key, [unhex(sibling)]);
+  await ledger.block({ state: root });
+  const seal = await ledger.receipt(ledger.leaves.length - 1);
+  const proof = {
+    kind: "state-proof",
+    neighbour: misplaced,
+    record: null,
+    salt: null,
+    seal,
+    siblings: [sibling],
+    v: 1,
+    value: null,
+  };
+  await refused("state", () => verifyState(trust, canonical(proof), "things", "X"));
 });
 
 test("a state proof has its form", async () => {

@@ -162,6 +162,19 @@ test("two changes follow each other", async () => {
   await refused("epochs", () => read([change, bundle.changes[0]]));
 });
 
+test("an epoch ends above where it begins", async () => {
+  const { ledger, bundle } = await changing();
+  const first = bundle.changes[0].members;
+  const second = forgeMembers([A, B, E], 2, await plain(first));
+  // Members of both epochs conspire: a log that forks at size 4 and has there the seal that ends epoch 1.
+  const fork = await ForgedLedger.create(FOUNDERS);
+  const index = await fork.block({ members: await plain(first), next_members: await plain(second) });
+  assert.equal(index, 3);
+  const change = { members: second, seal: await fork.receipt(index, await fork.note([A, B, C, E])) };
+  const changes = [...bundle.changes, change];
+  await refused("epochs", () => Trust.fromBundle(canonical({ ...bundle, changes }), ledger.genesisHash));
+});
+
 test("a revoked key counts up to the size at which it is revoked, in every epoch", async () => {
   const { ledger, trusted } = await changing({ revoked: { [D.cosign.text]: 3, [A.log.text]: 4, [B.cosign.text]: 8 } });
   const trust = await trusted().then(assert.fail, () => null);
@@ -185,6 +198,9 @@ test("a revoked key counts up to the size at which it is revoked, in every epoch
 test("a change is checked under the revocations that it brings", async () => {
   await refused("quorum", (await changing({ revoked: { [B.cosign.text]: 5 } })).trusted);
   await (await changing({ revoked: { [B.cosign.text]: 6 } })).trusted();
+  const noteOf = (ledger) => ledger.note([B, C, D, E], 6, A);
+  await (await changing({ noteOf, revoked: { [E.cosign.text]: 6 } })).trusted();
+  await refused("quorum", (await changing({ noteOf, revoked: { [E.cosign.text]: 5 } })).trusted);
 });
 
 test("a pinned epoch believes nothing at or below its size", async () => {

@@ -69,6 +69,12 @@ test("two cosignatures of one size accuse who made both", async () => {
   await refused("evidence", async () => judge(await twoCosignatures(4, [E], [E])));
 });
 
+test("log signatures alone accuse nobody", async () => {
+  const signed = (roots) => forgeNote(ledger.origin, 4, roots[4], [], A);
+  const [first, second] = [await signed(rightRoots), await signed(wrongRoots)].sort();
+  await refused("evidence", () => judge(evidence("two-cosignatures", { first, second })));
+});
+
 test("a false line makes the file false, a stranger's is skipped", async () => {
   const found = await twoCosignatures(4, [A], [A]);
   const stranger = await cosignatureLine("anything", E);

@@ -128,8 +128,8 @@ export async function cosignatureLine(text, { organisation, node, cosign }, time
   return line(`${organisation}/${node}`, 4, cosign, concat(bytes, signature));
 }
 
-export async function logLine(text, { log }) {
-  return line(text.split("\n")[0], 1, log, await log.sign(utf8(text)));
+export async function logLine(text, { log }, name = text.split("\n")[0]) {
+  return line(name, 1, log, await log.sign(utf8(text)));
 }
 
 /** A note by the nodes of `cosigners`, with the log signature of `logger` or none. */

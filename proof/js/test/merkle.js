@@ -58,6 +58,10 @@ test("a log begins with each of its former sizes, and with nothing else", async 
       const other = hex(await logRoot([...leaves.slice(0, old - 1), utf8("other")]));
       assert.ok(!(await isConsistent(old, other, size, root, path)), `another log of ${old} before ${size}`);
       assert.ok(!(await isConsistent(old, oldRoot, size, other, path)));
+      // A deeper tree needs a longer path. (One as deep may share it: only the checkpoint ties a root to its size.)
+      for (const wrong of [2 * size, 4 * size]) {
+        assert.ok(!(await isConsistent(old, oldRoot, wrong, root, path)), `${old} of ${size} as ${wrong}`);
+      }
       if (old < size) assert.ok(!(await isConsistent(size, root, old, oldRoot, path)), "backwards");
     }
     assert.ok(!(await isConsistent(0, hex(await logRoot([])), size, root, [])));
