@@ -3,7 +3,7 @@
 use crate::NodeError;
 use crate::cursors::{Applied, Certified};
 use crate::frames::{BlocksAsked, BlocksFound, SERVICE_BLOCKS, SERVICE_EVIDENCE, decode, encode};
-use crate::limits::SUSPICIONS_MAX;
+use crate::limits::{EVIDENCE_A_NODE_MAX, SUSPICIONS_MAX};
 use crate::members::Members;
 use bytes::Bytes;
 use countersign_ledger::store::{KeptCosignature, Reader};
@@ -119,8 +119,11 @@ impl Accuse {
     fn against_itself(&self, kept: &KeptCosignature, keys: &NodeKeys) -> Result<Option<Evidence>, NodeError> {
         let node = &kept.cosignature.node;
         let others = self.reader.cosignatures(kept.size, SUSPICIONS_MAX)?;
-        for other in others.iter().filter(|other| other.cosignature.node == *node) {
-            if !self.holds(other, &keys.cosign) {
+        // Rows may lie ahead of our log, or be the contradiction itself: only what our log bears out stands against it.
+        let reached = self.applied.borrow().chain.size;
+        let of_node = others.iter().filter(|other| other.cosignature.node == *node && other.size <= reached);
+        for other in of_node {
+            if self.reader.log_root(other.size)? != other.root || !self.holds(other, &keys.cosign) {
                 continue;
             }
             let (one, two) = (self.note(kept, &keys.cosign), self.note(other, &keys.cosign));
@@ -196,6 +199,10 @@ impl Accuse {
     fn keep(&self, evidence: &Evidence) -> Result<(), NodeError> {
         let trust = self.applied.borrow().epochs.trust.clone();
         let Ok(verified) = evidence.verify(&trust) else { return Ok(()) };
+        let of_same = self.accusations.borrow().iter().filter(|a| a.verified.accused() == verified.accused()).count();
+        if of_same >= EVIDENCE_A_NODE_MAX {
+            return Ok(());
+        }
         if verified.needs_execution() || !self.reader.put_evidence(evidence)? {
             return Ok(());
         }

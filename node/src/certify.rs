@@ -52,6 +52,8 @@ pub(crate) struct Tally {
     newest: BTreeMap<String, u64>,
     /// Something was added since the last look.
     changed: bool,
+    /// The size of our own log up to which what came ahead of it has been compared.
+    compared: u64,
 }
 
 /// A cosignature that holds, with the keys under which it does.
@@ -153,6 +155,7 @@ impl Certify {
             let applied = self.applied.borrow_and_update();
             (applied.chain.size, applied.epochs.clone())
         };
+        self.compare_up_to(applied)?;
         let certified = self.certified.borrow().size;
         // Nothing above the end of an epoch counts before both sets have certified that end.
         let boundary = epochs.boundary();
@@ -168,6 +171,25 @@ impl Certify {
             self.tally.forget_below(size);
         }
         self.publish(size)
+    }
+
+    /// What came ahead of our own log is compared with it once we are there; what contradicts it counts no more.
+    fn compare_up_to(&mut self, applied: u64) -> Result<(), NodeError> {
+        let from = std::mem::replace(&mut self.tally.compared, applied) + 1;
+        if from > applied {
+            return Ok(());
+        }
+        for (size, nodes) in self.tally.open.range_mut(from..=applied) {
+            let root = self.reader.log_root(*size)?;
+            let contradicts = |(_, signed): &(&String, &Signed)| signed.kept.root != root;
+            let contradicting: Vec<String> = nodes.iter().filter(contradicts).map(|(node, _)| node.clone()).collect();
+            for node in contradicting {
+                let Some(Signed { kept, keys }) = nodes.remove(&node) else { continue };
+                tracing::error!(node, size, theirs = %kept.root, ours = %root, "a cosignature contradicts our log");
+                drop(self.suspicions.try_send(Suspicion::Contradiction(Box::new((kept, keys)))));
+            }
+        }
+        Ok(())
     }
 
     fn publish(&mut self, size: u64) -> Result<(), NodeError> {
@@ -223,7 +245,9 @@ impl Tally {
     }
 
     fn has_room(&self, kept: &KeptCosignature) -> bool {
-        self.open.len() < COSIGNATURES_AHEAD_MAX || self.open.contains_key(&kept.size)
+        let node = &kept.cosignature.node;
+        let of_node = self.open.values().filter(|nodes| nodes.contains_key(node)).count();
+        of_node < COSIGNATURES_AHEAD_MAX || self.open.get(&kept.size).is_some_and(|nodes| nodes.contains_key(node))
     }
 
     fn add(&mut self, signed: Signed, certified: u64) {

@@ -15,31 +15,32 @@ use std::sync::Arc;
 /// The file's name in the node's folder.
 pub(crate) const ECHO_RECORD: &str = "cosign.echo";
 
-/// What the members' nodes echoed, by size.
+/// What the members' nodes echoed. Each has room of its own, so that nobody crowds out another.
 #[derive(Default)]
 pub(crate) struct Echoes {
-    heard: BTreeMap<u64, BTreeMap<String, Hash>>,
+    heard: BTreeMap<String, BTreeMap<u64, Hash>>,
 }
 
 impl Echoes {
-    /// Takes a node's word for a size. Above the room there is, the largest sizes are let go: they are told again.
+    /// Takes a node's word for a size. Above its room, its largest size is let go: it is told again.
     pub(crate) fn hear(&mut self, node: &str, size: u64, root: Hash) {
-        self.heard.entry(size).or_default().insert(node.to_owned(), root);
-        if self.heard.len() > ECHOES_AHEAD_MAX {
-            self.heard.pop_last();
+        let heard = self.heard.entry(node.to_owned()).or_default();
+        heard.insert(size, root);
+        if heard.len() > ECHOES_AHEAD_MAX {
+            heard.pop_last();
         }
     }
 
     /// Whether a quorum of this membership echoes exactly this root.
     pub(crate) fn quorum(&self, size: u64, root: &Hash, membership: &Membership) -> bool {
-        let Some(heard) = self.heard.get(&size) else { return false };
-        let same = heard.iter().filter(|(node, echoed)| *echoed == root && membership.node(node).is_some());
+        let same =
+            self.heard.iter().filter(|(node, heard)| heard.get(&size) == Some(root) && membership.node(node).is_some());
         same.map(|(node, _)| organisation_of(node)).collect::<BTreeSet<_>>().len() >= membership.quorum()
     }
 
     /// Drops what lies below a size: it is signed, or covered.
     pub(crate) fn forget_below(&mut self, size: u64) {
-        self.heard = self.heard.split_off(&size);
+        self.heard.values_mut().for_each(|heard| *heard = heard.split_off(&size));
     }
 }
 
@@ -150,5 +151,16 @@ mod tests {
         assert!(echoes.quorum(7, &right, &membership));
         echoes.forget_below(8);
         assert!(!echoes.quorum(7, &right, &membership));
+    }
+
+    #[test]
+    fn a_member_that_echoes_every_size_there_is_crowds_out_nobody() {
+        let mut echoes = Echoes::default();
+        for size in 0..10 * ECHOES_AHEAD_MAX as u64 {
+            echoes.hear("liar/1", size, plain_hash(b"x"));
+        }
+        echoes.hear("a/1", 1 << 40, plain_hash(b"x"));
+        assert_eq!(echoes.heard["liar/1"].len(), ECHOES_AHEAD_MAX);
+        assert_eq!(echoes.heard["a/1"].len(), 1, "what an honest one says later is heard");
     }
 }

@@ -139,8 +139,11 @@ impl CosignatureFrame {
         }
     }
 
-    /// What it says, when it has its form. No signature is checked.
+    /// What it says, when it has its form: nobody signs the empty log. No signature is checked.
     pub(crate) fn parse(self) -> Option<KeptCosignature> {
+        if self.size == 0 {
+            return None;
+        }
         Some(KeptCosignature {
             size: self.size,
             root: Hash::from_slice("root", &self.root).ok()?,
@@ -168,4 +171,24 @@ pub(crate) fn encode<M: Message>(message: &M) -> Bytes {
 
 pub(crate) fn decode<M: Message + Default>(body: Bytes) -> Option<M> {
     M::decode(body).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cosignature_over_the_empty_log_or_of_another_length_is_none() {
+        let frame = |size, length| CosignatureFrame {
+            size,
+            root: vec![1; 32],
+            node: "ua.example/1".into(),
+            time: 1,
+            signature: vec![2; length],
+            log_signature: vec![3; 64],
+        };
+        assert!(frame(1, 64).parse().is_some());
+        assert!(frame(0, 64).parse().is_none());
+        assert!(frame(1, 63).parse().is_none());
+    }
 }

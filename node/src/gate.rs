@@ -48,7 +48,9 @@ impl Gate {
         if header.term == term {
             self.check_fresh(from, &header)?;
         }
-        self.check_signature(&proposal, &header)?;
+        if !self.is_signed(&proposal, &header)? {
+            return Ok(());
+        }
         let contradiction = self.seen.lock().expect("no panic under the lock").note(&header, &proposal)?;
         let Some((first, second)) = contradiction else { return Ok(()) };
         // A full queue: the same is seen again at the next append.
@@ -70,12 +72,12 @@ impl Gate {
         Ok(())
     }
 
-    /// Near our own height the proposer's key is known. Further on it may have been changed by what is not applied yet.
-    fn check_signature(&self, proposal: &Proposal, header: &ProposalHeader) -> Result<(), String> {
+    /// Whether a known key of the proposer signed it. Near our own height it must be; further on the key may have been
+    /// changed by what is not applied yet, and an unsigned header is neither refused nor remembered: else a liar could
+    /// plant one in the way of the true one.
+    fn is_signed(&self, proposal: &Proposal, header: &ProposalHeader) -> Result<bool, String> {
         let applied = self.applied.borrow();
-        if header.height > applied.chain.height + PROPOSALS_AHEAD_MAX || header.height <= applied.chain.height {
-            return Ok(());
-        }
+        let near = applied.chain.height < header.height && header.height <= applied.chain.height + PROPOSALS_AHEAD_MAX;
         let epochs = &applied.epochs;
         let keys = epochs.trust.keys_of(&header.proposer, |keys| keys.proposal);
         let next = epochs.next.iter().filter_map(|next| next.node(&header.proposer)).map(|keys| keys.proposal);
@@ -83,7 +85,11 @@ impl Gate {
         let signature = proposal.signature.as_slice().try_into().ok();
         let message = header.signed_message();
         let signed = signature.is_some_and(|signature| keys.iter().any(|key| key.verify_strict(&message, signature)));
-        if signed { Ok(()) } else { Err(format!("a proposal that no key of {} has signed", header.proposer)) }
+        if signed || !near {
+            Ok(signed)
+        } else {
+            Err(format!("a proposal that no key of {} has signed", header.proposer))
+        }
     }
 }
 
@@ -93,8 +99,8 @@ fn is_from_the_future(time: u64, now: u64, before: u64) -> bool {
 }
 
 impl Seen {
-    /// Remembers a header. Gives the one before and this one when they are two of one term and height: a contradiction, if
-    /// both are signed, which the accuse station checks.
+    /// Remembers a signed header. Gives the one before and this one when they are two of one term and height: a
+    /// contradiction.
     fn note(
         &mut self,
         header: &ProposalHeader,

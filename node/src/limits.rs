@@ -18,7 +18,7 @@ pub const FORWARD_BYTES_MAX: usize = 4 << 20;
 pub const PROPOSALS_AHEAD_MAX: u64 = 4;
 /// Blocks without a certificate after which only governance is proposed.
 pub const UNCERTIFIED_BLOCKS_MAX: u64 = 1_000;
-/// Sizes for which echoes are kept.
+/// Sizes for which echoes of one node are kept.
 pub const ECHOES_AHEAD_MAX: usize = 2_048;
 /// Echoes in one message.
 pub const ECHOES_TOLD_MAX: usize = 256;
@@ -28,13 +28,15 @@ pub const ECHOES_WAITING_MAX: usize = 4_096;
 pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);
 /// Headers remembered, to notice a second one for the same term and height.
 pub const HEADERS_REMEMBERED_MAX: usize = 4_096;
+/// Evidence files kept against one node: a liar must not use up the room for evidence against others.
+pub const EVIDENCE_A_NODE_MAX: usize = 8;
 /// Contradictions that wait for a certificate to be proved by.
 pub const SUSPICIONS_MAX: usize = 256;
 /// Seals waiting to be signed.
 pub const SEALS_WAITING_MAX: usize = 1_024;
 /// Cosignatures waiting to be counted.
 pub const COSIGNATURES_WAITING_MAX: usize = 4_096;
-/// How far above our own log a cosignature may lie to be kept until we are there.
+/// Sizes for which cosignatures of one node are kept until they are certified or passed.
 pub const COSIGNATURES_AHEAD_MAX: usize = 4_096;
 /// Cosignatures in one answer to a pull.
 pub const COSIGNATURES_PULLED_MAX: usize = 1_000;

@@ -88,7 +88,7 @@ impl Sign {
                         signer.hear(heard);
                     }
                 }
-                found = &mut own, if !signer.checked => signer.compare(found.unwrap_or_default()),
+                found = &mut own, if !signer.checked => signer.compare(found.ok()),
                 changed = self.certified.changed() => if changed.is_err() { return Ok(()) },
                 changed = self.halts.changed() => if changed.is_err() { return Ok(()) },
                 _ = again.tick() => signer.echo_again(self.certified.borrow().size)?,
@@ -132,8 +132,13 @@ impl Signer {
 
     /// A lock behind what the members hold of our own signatures means no signing until the key is rotated: signing
     /// again after forgetting could contradict what was signed.
-    fn compare(&mut self, found: Vec<KeptCosignature>) {
+    fn compare(&mut self, found: Option<Vec<KeptCosignature>>) {
         self.checked = true;
+        let Some(found) = found else {
+            self.refused =
+                Some("the members could not be asked for this key's own signatures: restart the node".into());
+            return;
+        };
         let last = self.lock.last().map(|last| (last.size, last.root));
         let ahead = |kept: &&KeptCosignature| {
             let contradicts = last.is_some_and(|(size, root)| size == kept.size && root != kept.root);
