@@ -58,6 +58,9 @@ fn print(status: &Status) -> Result<(), Failure> {
     if status.evidence > 0 {
         output::line(format_args!("evidence    {} files, against {}", status.evidence, status.accused.join(", ")))?;
     }
+    for refused in &status.refused {
+        output::line(format_args!("refused     {}: {}", refused.node, refused.reason))?;
+    }
     for peer in &status.peers {
         let role = if peer.voter { "voter" } else { "observer" };
         let connected = if peer.control_connected && peer.bulk_connected { "connected" } else { "not connected" };
@@ -79,6 +82,8 @@ fn to_json(status: &Status) -> Value {
     for (name, cursor) in cursors(status) {
         all[name] = json!({ "height": cursor.height, "index": cursor.index });
     }
+    let refused = status.refused.iter();
+    all["refused"] = refused.map(|refused| json!({ "node": refused.node, "reason": refused.reason })).collect();
     let peers = status.peers.iter().map(|peer| {
         json!({
             "bulk_connected": peer.bulk_connected, "control_connected": peer.control_connected,

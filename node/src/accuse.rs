@@ -2,6 +2,7 @@
 
 use crate::NodeError;
 use crate::cursors::{Applied, Certified};
+use crate::distrust::Distrust;
 use crate::frames::{BlocksAsked, BlocksFound, SERVICE_BLOCKS, SERVICE_EVIDENCE, decode, encode};
 use crate::limits::{EVIDENCE_A_NODE_MAX, SUSPICIONS_MAX};
 use crate::members::Members;
@@ -15,8 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// A member is asked for its blocks no more often than this, whatever is told in its name.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What another station, or a member, has seen.
@@ -24,6 +28,8 @@ const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) enum Suspicion {
     /// A cosignature that holds, over a root that is not our log's.
     Contradiction(Box<(KeptCosignature, NodeKeys)>),
+    /// A member echoes another root than ours at some size.
+    OtherEcho(String),
     /// Two headers of one proposer for one term and height.
     TwoHeaders(SignedHeader, SignedHeader),
     /// An evidence file that a member told; it is checked like our own.
@@ -50,10 +56,13 @@ pub(crate) struct Accuse {
     pub(crate) halts: watch::Sender<String>,
     /// Everything that is kept, for whoever asks: judged once, when it comes.
     pub(crate) accusations: watch::Sender<Arc<Vec<Accusation>>>,
+    pub(crate) distrust: Distrust,
     pub(crate) node: String,
     pub(crate) origin: String,
     /// Contradictions that no certificate decides yet.
     pub(crate) open: BTreeMap<(u64, String), (KeptCosignature, NodeKeys)>,
+    /// When each member was last asked for its blocks.
+    pub(crate) asked: BTreeMap<String, Instant>,
 }
 
 impl Accuse {
@@ -79,6 +88,10 @@ impl Accuse {
                 Ok(evidence) => self.keep(&evidence),
                 Err(_) => Ok(()),
             },
+            Suspicion::OtherEcho(node) => {
+                self.investigate(&node);
+                Ok(())
+            }
             Suspicion::TwoHeaders(first, second) => self.keep(&Evidence::two_proposals(first, second)),
             Suspicion::Contradiction(seen) => self.contradiction(*seen),
         }
@@ -90,7 +103,7 @@ impl Accuse {
         if self.open.contains_key(&at) || self.open.len() == SUSPICIONS_MAX {
             return Ok(());
         }
-        self.investigate(&node, kept.size)?;
+        self.investigate(&node);
         self.open.insert(at, (kept, keys));
         self.look_again()
     }
@@ -110,6 +123,8 @@ impl Accuse {
             }
         }
         decided.iter().for_each(|at| drop(self.open.remove(at)));
+        let undecided: BTreeSet<String> = self.open.keys().map(|(_, node)| node.clone()).collect();
+        undecided.iter().for_each(|node| self.investigate(node));
         self.halt_when_outvoted();
         Ok(())
     }
@@ -192,6 +207,13 @@ impl Accuse {
     }
 
     fn show(&self, accusation: Accusation) {
+        // Who led two ways once leads here no more.
+        if let Evidence::TwoProposals { .. } = accusation.file {
+            let sentence = accusation.verified.sentence();
+            accusation.verified.accused().iter().for_each(|accused| {
+                self.distrust.refuse_for_good(&accused.node, &sentence);
+            });
+        }
         self.accusations.send_modify(|shown| Arc::make_mut(shown).push(accusation));
     }
 
@@ -217,13 +239,18 @@ impl Accuse {
     }
 
     /// Looks for the first block where a member's proposal is not ours: two headers of one leader, where he lied.
-    fn investigate(&self, node: &str, size: u64) -> Result<(), NodeError> {
+    fn investigate(&mut self, node: &str) {
+        let now = Instant::now();
+        if self.asked.get(node).is_some_and(|asked| now < *asked + ASK_AGAIN) {
+            return;
+        }
+        self.asked.insert(node.to_owned(), now);
         let (transport, reader, found) = (self.transport.clone(), self.reader.clone(), self.found.clone());
         let (node, trust) = (node.to_owned(), self.applied.borrow().epochs.trust.clone());
         // Everything certified is one history; the difference lies above.
         let from_height = self.certified.borrow().height + 1;
         tokio::spawn(async move {
-            let body = encode(&BlocksAsked { from_height });
+            let body = encode(&BlocksAsked { from_height, uncertified: true });
             let answer = transport.call(&node, Lane::Bulk, SERVICE_BLOCKS, body, FETCH_DEADLINE).await;
             let Some(theirs) = answer.ok().and_then(decode::<BlocksFound>) else { return };
             for (height, block) in (from_height..).zip(theirs.blocks) {
@@ -240,12 +267,11 @@ impl Accuse {
                 if let (Some(first), Some(second)) = (first, second)
                     && Evidence::two_proposals(first.clone(), second.clone()).verify(&trust).is_ok()
                 {
-                    tracing::warn!(height, size, node, "a member has another proposal of the same leader");
+                    tracing::warn!(height, node, "a member has another proposal of the same leader");
                     drop(found.send(Suspicion::TwoHeaders(first, second)).await);
                 }
                 return;
             }
         });
-        Ok(())
     }
 }

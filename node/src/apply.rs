@@ -160,7 +160,8 @@ impl Apply {
         tracing::info!(to_index = to.index, from_height = self.ledger.chain().height, "catching up from members");
         loop {
             let before = self.ledger.chain().height;
-            let found = self.catch_up.fetch(before + 1).await;
+            let applied = self.applied.borrow().clone();
+            let found = self.catch_up.fetch(&applied).await;
             for block in found.blocks {
                 if block.position().index > to.index {
                     return self.caught_up(to);

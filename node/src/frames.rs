@@ -27,6 +27,9 @@ pub(crate) const SERVICE_OWN: u8 = 9;
 /// An evidence file, told to everyone once.
 pub(crate) const SERVICE_EVIDENCE: u8 = 10;
 
+/// A transaction that the leader leaves out, for every member to own.
+pub(crate) const SERVICE_COMPLAINT: u8 = 11;
+
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct EchoFrame {
     #[prost(uint64, tag = "1")]
@@ -86,6 +89,9 @@ pub(crate) struct CosignaturesFound {
 pub(crate) struct BlocksAsked {
     #[prost(uint64, tag = "1")]
     pub(crate) from_height: u64,
+    /// Those too that no certificate covers: to compare them, never to execute them.
+    #[prost(bool, tag = "2")]
+    pub(crate) uncertified: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -95,9 +101,15 @@ pub(crate) struct BlocksFound {
     /// The newest certificate of the answering node, as a note; empty when it has none.
     #[prost(string, tag = "2")]
     pub(crate) certificate: String,
-    /// The Raft index that the answering node has applied: it has no other blocks up to there.
+    /// The answering node has no other certified blocks up to this Raft index.
     #[prost(uint64, tag = "3")]
     pub(crate) applied_index: u64,
+    /// The headers of the blocks after these, up to the one that `anchor` is about.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub(crate) headers: Vec<Vec<u8>>,
+    /// The receipt of the seal over the last of these headers: it binds all of them, and they bind the blocks.
+    #[prost(string, tag = "5")]
+    pub(crate) anchor: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

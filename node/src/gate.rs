@@ -6,6 +6,7 @@
 use crate::accuse::Suspicion;
 use crate::clock::Clock;
 use crate::cursors::Applied;
+use crate::distrust::Distrust;
 use crate::limits::{CLOCK_AHEAD_MAX, HEADERS_REMEMBERED_MAX, PROPOSALS_AHEAD_MAX};
 use crate::members::Members;
 use countersign_consensus::{Admit, Offered};
@@ -21,6 +22,8 @@ pub(crate) struct Gate {
     pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) suspicions: mpsc::Sender<Suspicion>,
+    /// What a leader makes itself, and may not make, ends its term as far as this node goes.
+    pub(crate) distrust: Distrust,
     pub(crate) origin: String,
     pub(crate) seen: Mutex<Seen>,
 }
@@ -31,9 +34,17 @@ pub(crate) struct Seen(BTreeMap<(u64, u64), SignedHeader>);
 
 impl Admit for Gate {
     fn admit(&self, from: u64, term: u64, offered: &[Offered<'_>]) -> Result<(), String> {
-        offered.iter().try_for_each(|offered| self.look(from, term, offered)).inspect_err(|reason| {
-            tracing::error!(from, term, reason, "an append is refused");
-        })
+        for offered in offered {
+            self.look(from, term, offered).inspect_err(|reason| {
+                tracing::error!(from, term, reason, "an append is refused");
+                // What comes from an earlier term is another's fault.
+                let leader = self.members.borrow().name_of(from).map(str::to_owned);
+                if let Some(leader) = leader.filter(|_| offered.position.term == term) {
+                    self.distrust.refuse(&leader, reason);
+                }
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,16 @@ pub const ECHOES_TOLD_MAX: usize = 256;
 pub const ECHOES_WAITING_MAX: usize = 4_096;
 /// How far ahead of our own clock a proposal's time may be when it comes.
 pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);
+/// How long the Raft requests of a member are refused that broke the rules of leading.
+pub const DISTRUST_FOR: Duration = Duration::from_secs(30);
+/// How long a leader may leave out a transaction before the others are asked for help, and then before they refuse it.
+pub const LEFT_OUT_MAX: Duration = Duration::from_secs(5);
+/// Blocks with room to spare that a leader must have made in that time: one that is idle or full leaves nothing out.
+pub const ROOMY_BLOCKS_MIN: usize = 16;
+/// Transactions of one complaining member that this node owns for it.
+pub const COMPLAINTS_A_NODE_MAX: usize = 16;
+/// How long this node owns a transaction that another member complained about.
+pub const COMPLAINT_OWNED_FOR: Duration = Duration::from_secs(60);
 /// Headers remembered, to notice a second one for the same term and height.
 pub const HEADERS_REMEMBERED_MAX: usize = 4_096;
 /// Evidence files kept against one node: a liar must not use up the room for evidence against others.

@@ -1,10 +1,13 @@
 //! Answer what other members ask of this node.
 
 use crate::accuse::Suspicion;
+use crate::distrust::Distrust;
 use crate::frames::*;
+use crate::left_out::Complaints;
 use crate::limits::{COSIGNATURES_WAITING_MAX, ECHOES_TOLD_MAX, ECHOES_WAITING_MAX};
 use crate::members::Members;
 use crate::sign::Heard;
+use crate::submit::Submission;
 use crate::verifier::{Verified, Verifier};
 use crate::{catch_up, certify};
 use bytes::Bytes;
@@ -33,6 +36,7 @@ pub(crate) struct Asked {
     echo: mpsc::Receiver<Incoming>,
     own: mpsc::Receiver<Incoming>,
     evidence: mpsc::Receiver<Incoming>,
+    complaint: mpsc::Receiver<Incoming>,
 }
 
 impl Asked {
@@ -49,14 +53,15 @@ impl Asked {
             echo: services.register(SERVICE_ECHO, ECHOES_WAITING_MAX),
             own: services.register(SERVICE_OWN, PULLS_WAITING_MAX),
             evidence: services.register(SERVICE_EVIDENCE, PULLS_WAITING_MAX),
+            complaint: services.register(SERVICE_COMPLAINT, PULLS_WAITING_MAX),
         }
     }
 
     /// Serves until the transport ends.
     pub(crate) async fn run(self, answers: Answers) {
         let answers = Arc::new(answers);
-        let Asked { raft, forwards, mut cosignature, cosignatures, blocks, read_index, raft_id, echo, own, evidence } =
-            self;
+        let Asked { raft, forwards, mut cosignature, cosignatures, blocks, .. } = self;
+        let Asked { read_index, raft_id, echo, own, evidence, complaint, .. } = self;
         serve(raft, answers.clone(), |a, from, body| async move { a.raft(&from, body).await });
         serve(forwards, answers.clone(), |a, _, body| async move { a.forwarded(body).await });
         serve(cosignatures, answers.clone(), |a, _, body| async move {
@@ -68,6 +73,7 @@ impl Asked {
         serve(read_index, answers.clone(), |a, _, _| async move { a.read_index().await });
         serve(raft_id, answers.clone(), |a, from, _| async move { a.raft_id(&from) });
         serve(own, answers.clone(), |a, from, _| async move { a.own(&from) });
+        serve(complaint, answers.clone(), |a, from, body| async move { a.complained(&from, body).await });
         tokio::spawn(hear(echo, answers.echoes.clone()));
         tokio::spawn(be_told(evidence, answers.suspicions.clone()));
         while let Some(Incoming { body, from, .. }) = cosignature.recv().await {
@@ -115,6 +121,9 @@ pub(crate) struct Answers {
     pub(crate) echoes: mpsc::Sender<Heard>,
     pub(crate) suspicions: mpsc::Sender<Suspicion>,
     pub(crate) members: watch::Receiver<Arc<Members>>,
+    pub(crate) distrust: Distrust,
+    pub(crate) complaints: Complaints,
+    pub(crate) submissions: mpsc::Sender<Submission>,
     pub(crate) limits: Limits,
 }
 
@@ -154,6 +163,9 @@ impl Answers {
     async fn raft(&self, from: &str, body: Bytes) -> Answer {
         let raft = self.members.borrow().nodes.get(from).map(|entry| entry.raft);
         let raft = raft.ok_or_else(|| format!("{from} has no raft id here yet"))?;
+        if let Some(reason) = self.distrust.of(from) {
+            return Err(format!("refused: {reason}"));
+        }
         self.consensus.receive(raft, body).await.map(Some).map_err(|e| e.to_string())
     }
 
@@ -162,18 +174,33 @@ impl Answers {
         if !self.consensus.leadership().borrow().here {
             return Err("not the leader".into());
         }
+        let Some(transactions) = self.verified(body).await? else { return Ok(None) };
+        #[cfg(feature = "byzantine")]
+        let transactions = crate::misbehave::censored(transactions);
+        for verified in transactions {
+            if self.mempool.try_send(verified).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Bytes::new()))
+    }
+
+    /// The transactions of a frame, each checked; `None` while too many wait to be.
+    async fn verified(&self, body: Bytes) -> Result<Option<Vec<Verified>>, String> {
         let frame: Transactions = decode(body).ok_or("malformed")?;
         let bytes_max = self.limits.transaction_bytes as usize;
         let parsed =
             frame.transactions.into_iter().map(|b| Transaction::parse(b, self.reader.genesis_ref(), bytes_max));
         let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let Some(sorted) = self.verifier.verify(parsed).await else { return Ok(None) };
-        for verified in sorted {
-            let Some(verified) = verified else { return Err("a false signature".into()) };
-            if self.mempool.try_send(verified).is_err() {
-                return Ok(None);
-            }
-        }
+        sorted.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| "a false signature".into()).map(Some)
+    }
+
+    /// A member says that the leader leaves a transaction out: it is ours too from now on.
+    async fn complained(&self, from: &str, body: Bytes) -> Answer {
+        let transaction = self.verified(body).await?.unwrap_or_default().into_iter().next();
+        let (Some(transaction), Some(permit)) = (transaction, self.complaints.room(from)) else { return Ok(None) };
+        drop(self.submissions.try_send(Submission::of_complaint(transaction, permit)));
         Ok(Some(Bytes::new()))
     }
 

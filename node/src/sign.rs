@@ -1,6 +1,7 @@
 //! Sign: countersign the seals that a quorum echoes, each size once, after the sign lock has it.
 
 use crate::NodeError;
+use crate::accuse::Suspicion;
 use crate::apply::Sealed;
 use crate::clock::Clock;
 use crate::cursors::{Certified, Signed};
@@ -22,6 +23,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How often what is not signed yet is echoed again, for those who did not hear it.
 const ECHO_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often the members are asked for this key's own signatures: another process may use it too.
+const OWN_AGAIN: Duration = Duration::from_secs(10);
+
 /// One echo of a member, as it came.
 #[derive(Debug)]
 pub(crate) struct Heard {
@@ -33,6 +37,8 @@ pub(crate) struct Heard {
 pub(crate) struct Sign {
     pub(crate) sealed: mpsc::Receiver<Sealed>,
     pub(crate) heard: mpsc::Receiver<Heard>,
+    /// Where an echo goes that is not of our log.
+    pub(crate) suspicions: mpsc::Sender<Suspicion>,
     pub(crate) certified: watch::Receiver<Certified>,
     /// Why nothing may be signed: evidence against a quorum. Empty while there is none.
     pub(crate) halts: watch::Receiver<String>,
@@ -67,7 +73,7 @@ impl Sign {
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
         let Some(mut signer) = self.signer.take() else { return self.observe().await };
         signer.tell_not_signing(&self.not_signing, "");
-        let mut own = signer.ask_for_own();
+        let mut own = signer.ask_for_own(Duration::ZERO);
         let mut again = tokio::time::interval(ECHO_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -83,12 +89,15 @@ impl Sign {
                 }
                 heard = self.heard.recv() => {
                     let Some(heard) = heard else { return Ok(()) };
-                    signer.hear(heard);
+                    signer.hear(heard, &self.suspicions);
                     while let Ok(heard) = self.heard.try_recv() {
-                        signer.hear(heard);
+                        signer.hear(heard, &self.suspicions);
                     }
                 }
-                found = &mut own, if !signer.checked => signer.compare(found.ok()),
+                found = &mut own => {
+                    signer.compare(found.ok());
+                    own = signer.ask_for_own(OWN_AGAIN);
+                }
                 changed = self.certified.changed() => if changed.is_err() { return Ok(()) },
                 changed = self.halts.changed() => if changed.is_err() { return Ok(()) },
                 _ = again.tick() => signer.echo_again(self.certified.borrow().size)?,
@@ -121,17 +130,21 @@ impl Sign {
 }
 
 impl Signer {
-    /// Asks q-1 other organisations for the newest of our own signatures they hold.
-    fn ask_for_own(&self) -> oneshot::Receiver<Vec<KeptCosignature>> {
+    /// Asks q-1 other organisations, after a while, for the newest of our own signatures they hold.
+    fn ask_for_own(&self, after: Duration) -> oneshot::Receiver<Vec<KeptCosignature>> {
         let (found, asked) = oneshot::channel();
         let asking =
             OwnSignatures { transport: self.transport.clone(), members: self.members.clone(), node: self.node.clone() };
-        tokio::spawn(asking.run(found));
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            asking.run(found).await;
+        });
         asked
     }
 
     /// A lock behind what the members hold of our own signatures means no signing until the key is rotated: signing
-    /// again after forgetting could contradict what was signed.
+    /// again after forgetting could contradict what was signed, and so could another process with the same key. What this
+    /// process signs is in its lock before anyone can hold it, so it never accuses itself.
     fn compare(&mut self, found: Option<Vec<KeptCosignature>>) {
         self.checked = true;
         let Some(found) = found else {
@@ -213,8 +226,12 @@ impl Signer {
         self.echo(&open, certified)
     }
 
-    fn hear(&mut self, heard: Heard) {
+    fn hear(&mut self, heard: Heard, suspicions: &mpsc::Sender<Suspicion>) {
         let Heard { node, size, root } = heard;
+        if self.waiting.get(&size).is_some_and(|sealed| sealed.checkpoint.root != root) {
+            // A full queue: it is echoed again.
+            drop(suspicions.try_send(Suspicion::OtherEcho(node.clone())));
+        }
         if self.lock.last().is_none_or(|last| size > last.size) {
             self.echoes.hear(&node, size, root);
         }
@@ -273,13 +290,15 @@ impl Signer {
         // after the restart, for Ed25519 is deterministic and the time is in the line.
         if !signed_before {
             self.lock.record(checkpoint, sealed.height, time)?;
+            #[cfg(feature = "byzantine")]
+            crate::misbehave::die_before_signing();
         }
         let cosignature = checkpoint.cosign(&self.node, time, &self.keys.cosign);
         let log_signature = checkpoint.log_signature(&self.keys.log).signature;
         let log_signature = log_signature.try_into().expect("an Ed25519 signature has 64 bytes");
         let kept = KeptCosignature { size: checkpoint.size, root: checkpoint.root, cosignature, log_signature };
         #[cfg(feature = "byzantine")]
-        let kept = crate::misbehave::forged(kept, &self.origin, &self.keys);
+        let kept = crate::misbehave::forged(kept, &self.origin);
         Ok(Some(kept))
     }
 }

@@ -7,11 +7,13 @@ use crate::catch_up::CatchUp;
 use crate::certify::{Certify, Tally};
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified, Epochs, Signed};
+use crate::distrust::Distrust;
 use crate::echo::{EchoRecord, Echoes};
 use crate::files::Files;
 use crate::folder::NodeSecrets;
 use crate::frames::{RaftIdFound, SERVICE_RAFT_ID, decode};
 use crate::gate::Gate;
+use crate::left_out::Complaints;
 use crate::limits::*;
 use crate::members::{self, Members};
 use crate::mempool::{Mempool, MempoolSize};
@@ -26,7 +28,7 @@ use crate::verifier::Verifier;
 use crate::wire::MemberWire;
 use crate::{NodeError, incarnations};
 use bytes::Bytes;
-use countersign_consensus::{Consensus, Position, Settings};
+use countersign_consensus::{Consensus, Position, Settings, Wire};
 use countersign_ledger::store::kv::Kv;
 use countersign_ledger::store::{Ledger, Reader};
 use countersign_p2p::{Lane, Services, Sockets, Transport};
@@ -97,14 +99,21 @@ pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> 
         countersign_p2p::start(own, directory_seen, seams.sockets.clone(), &identity.listen, services).await?;
     let raft_id = raft_id(&identity.node, &members_seen, &transport).await;
     incarnations::begin(&*seams.files, raft_id, Consensus::is_pristine(seams.raft.clone())?)?;
-    let wire = Arc::new(MemberWire { transport: transport.clone(), members: members_seen.clone() });
+    let wire: Arc<dyn Wire> = Arc::new(MemberWire { transport: transport.clone(), members: members_seen.clone() });
+    #[cfg(feature = "byzantine")]
+    let wire = {
+        crate::misbehave::begin(&identity);
+        crate::misbehave::wire(wire, raft_id)
+    };
     let suspicion = mpsc::channel(SUSPICIONS_MAX);
     let (applied_now, applied_seen) = watch::channel(starting_point(&ledger, &identity.genesis.origin())?);
+    let distrust = Distrust::default();
     let gate = Gate {
         applied: applied_seen,
         members: members_seen.clone(),
         clock: seams.clock.clone(),
         suspicions: suspicion.0.clone(),
+        distrust: distrust.clone(),
         origin: identity.genesis.origin(),
         seen: Mutex::default(),
     };
@@ -117,8 +126,19 @@ pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> 
     if founders.contains(&raft_id) {
         consensus.initialize(founders).await?;
     }
-    let parts =
-        Parts { identity, seams, ledger, transport, consensus, committed, asked, entries_min, applied_now, suspicion };
+    let parts = Parts {
+        identity,
+        seams,
+        ledger,
+        transport,
+        consensus,
+        committed,
+        asked,
+        entries_min,
+        applied_now,
+        suspicion,
+        distrust,
+    };
     parts.run(members, members_seen, directory).await
 }
 
@@ -152,6 +172,7 @@ struct Parts {
     entries_min: u64,
     applied_now: watch::Sender<Applied>,
     suspicion: (mpsc::Sender<Suspicion>, mpsc::Receiver<Suspicion>),
+    distrust: Distrust,
 }
 
 impl Parts {
@@ -187,6 +208,7 @@ impl Parts {
         let (not_signing, not_signing_seen) = watch::channel(String::new());
         let signer = self.signer(&reader, &members_seen)?;
         let (suspicions, suspected) = self.suspicion;
+        let complaints = Complaints::default();
 
         let answers = Answers {
             consensus: self.consensus.clone(),
@@ -197,6 +219,9 @@ impl Parts {
             echoes,
             suspicions: suspicions.clone(),
             members: members_seen.clone(),
+            distrust: self.distrust.clone(),
+            complaints: complaints.clone(),
+            submissions: submissions.clone(),
             limits,
         };
         tokio::spawn(self.asked.run(answers));
@@ -210,6 +235,11 @@ impl Parts {
             cosigned: cosigned_seen.clone(),
             members: members_seen.clone(),
             leadership: leadership.clone(),
+            transport: self.transport.clone(),
+            distrust: self.distrust.clone(),
+            complaints,
+            node: node.clone(),
+            limits,
             desk: Desk::default(),
         };
         let mempool = Mempool {
@@ -253,6 +283,7 @@ impl Parts {
         let sign = Sign {
             sealed: to_sign,
             heard,
+            suspicions: suspicions.clone(),
             certified: certified_seen.clone(),
             halts: halts_seen,
             signer,
@@ -270,9 +301,11 @@ impl Parts {
             transport: self.transport.clone(),
             halts,
             accusations,
+            distrust: self.distrust.clone(),
             node: node.clone(),
             origin: origin.clone(),
             open: BTreeMap::new(),
+            asked: BTreeMap::new(),
         };
         let certify = Certify {
             own: own_cosignatures,
@@ -359,6 +392,7 @@ impl Parts {
             mempool: mempool_seen,
             not_signing: not_signing_seen,
             accusations: accusations_seen,
+            distrust: self.distrust,
         };
         Ok(Node { api, stations })
     }
@@ -463,6 +497,13 @@ impl Node {
     /// What it has signed since it started.
     pub fn signed(&self) -> Signed {
         *self.api.signed.borrow()
+    }
+
+    /// The organisations that the evidence it holds names.
+    pub fn accused(&self) -> BTreeSet<String> {
+        let shown = self.api.accusations.borrow();
+        let accused = shown.iter().flat_map(|accusation| accusation.verified.accused());
+        accused.map(|accused| accused.organisation.clone()).collect()
     }
 
     /// How far subscribers may read.

@@ -2,19 +2,25 @@
 
 use crate::NodeError;
 use crate::cursors::{Applied, Certified};
-use crate::limits::{FORWARD_AGAIN, OWNED_MAX};
+use crate::distrust::Distrust;
+use crate::frames::{SERVICE_COMPLAINT, Transactions, encode};
+use crate::left_out::{Complaints, Waits, had_room, has_room};
+use crate::limits::{COMPLAINT_OWNED_FOR, FORWARD_AGAIN, LEFT_OUT_MAX, UNCERTIFIED_BLOCKS_MAX};
 use crate::members::Members;
 use crate::verifier::Verified;
 use countersign_consensus::Leadership;
 use countersign_ledger::Violation;
 use countersign_ledger::store::{Reader, RejectionDetail};
-use countersign_proof::{Hash, Leaf, Outcome, TransactionLeaf};
+use countersign_p2p::{Lane, Transport};
+use countersign_proof::{Hash, Leaf, Limits, Outcome, TransactionLeaf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+/// How often the leader is looked at: blocks are read for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 /// Leaves read in one go.
 const LEAVES_AT_ONCE: usize = 4_096;
@@ -35,9 +41,18 @@ pub(crate) struct Submission {
     pub(crate) transaction: Verified,
     pub(crate) level: Level,
     pub(crate) deadline: Instant,
-    pub(crate) answer: oneshot::Sender<Answer>,
-    /// Its place among what this node may own.
+    /// Nobody waits where a member asked us to own it.
+    pub(crate) answer: Option<oneshot::Sender<Answer>>,
+    /// Its place among what this node may own, for callers or for members.
     pub(crate) permit: OwnedSemaphorePermit,
+}
+
+impl Submission {
+    /// One that is owned for a member, or for a caller who may give up.
+    pub(crate) fn of_complaint(transaction: Verified, permit: OwnedSemaphorePermit) -> Submission {
+        let deadline = Instant::now() + COMPLAINT_OWNED_FOR;
+        Submission { transaction, level: Level::Committed, deadline, answer: None, permit }
+    }
 }
 
 /// What became of a submission.
@@ -79,8 +94,9 @@ struct Owned {
     transaction: Verified,
     level: Level,
     deadline: Instant,
-    answer: oneshot::Sender<Answer>,
+    answer: Option<oneshot::Sender<Answer>>,
     forwarded: Instant,
+    waits: Waits,
     recorded: Option<(u64, TransactionLeaf)>,
     _permit: OwnedSemaphorePermit,
 }
@@ -94,6 +110,11 @@ pub(crate) struct Submit {
     pub(crate) cosigned: watch::Receiver<Arc<BTreeMap<String, u64>>>,
     pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) leadership: watch::Receiver<Leadership>,
+    pub(crate) transport: Transport,
+    pub(crate) distrust: Distrust,
+    pub(crate) complaints: Complaints,
+    pub(crate) node: String,
+    pub(crate) limits: Limits,
     pub(crate) desk: Desk,
 }
 
@@ -107,6 +128,8 @@ pub(crate) struct Desk {
     next: u64,
     /// Leaves below this have been looked at.
     seen_size: u64,
+    /// When the leader was last looked at.
+    looked: Option<Instant>,
 }
 
 impl Submit {
@@ -135,11 +158,10 @@ impl Submit {
         let number = self.desk.next;
         self.desk.next += 1;
         let id = transaction.transaction().id;
-        let owned =
-            Owned { transaction, level, deadline, answer, forwarded: Instant::now(), recorded: None, _permit: permit };
+        let (forwarded, waits) = (Instant::now(), Waits::begin(self.applied.borrow().chain.height));
+        let owned = Owned { transaction, level, deadline, answer, forwarded, waits, recorded: None, _permit: permit };
         self.desk.owned.insert(number, owned);
         self.desk.by_id.entry(id).or_default().insert(number);
-        assert!(self.desk.owned.len() <= OWNED_MAX, "permits bound what is owned");
         match self.reader.find(&id)? {
             Some(used) => {
                 let bytes = self.reader.leaf(used.leaf)?.unwrap_or_default();
@@ -163,7 +185,12 @@ impl Submit {
         self.leadership.borrow_and_update();
         let open: Vec<u64> =
             self.desk.owned.iter().filter(|(_, owned)| owned.recorded.is_none()).map(|(number, _)| *number).collect();
-        open.into_iter().for_each(|number| self.forward(number));
+        let height = self.applied.borrow().chain.height;
+        for number in open {
+            // Another leader is judged by its own blocks.
+            self.desk.owned.entry(number).and_modify(|owned| owned.waits = Waits::begin(height));
+            self.forward(number);
+        }
     }
 
     /// Looks at every new leaf for one that is waited for.
@@ -252,12 +279,13 @@ impl Submit {
         let mut again = Vec::new();
         let mut late = Vec::new();
         for (number, owned) in &self.desk.owned {
-            if owned.deadline <= now || owned.answer.is_closed() {
+            if owned.deadline <= now || owned.answer.as_ref().is_some_and(oneshot::Sender::is_closed) {
                 late.push((*number, owned.recorded.as_ref().map(|(index, _)| *index)));
             } else if owned.recorded.is_none() && owned.forwarded + FORWARD_AGAIN <= now {
                 again.push(*number);
             }
         }
+        self.look_at_leader(&again)?;
         again.into_iter().for_each(|number| self.forward(number));
         for (number, recorded) in late {
             match recorded {
@@ -271,6 +299,57 @@ impl Submit {
             }
         }
         Ok(())
+    }
+
+    /// Whether the leader leaves out the one that has waited longest; the others wait behind it.
+    fn look_at_leader(&mut self, waiting: &[u64]) -> Result<(), NodeError> {
+        let now = Instant::now();
+        if self.desk.looked.is_some_and(|looked| now < looked + LOOK_AGAIN) {
+            return Ok(());
+        }
+        let waits = |number: &&u64| self.desk.owned.get(number).map(|owned| &owned.waits);
+        let overdue = waiting.iter().filter(|n| waits(n).is_some_and(|w| !w.told && w.since + LEFT_OUT_MAX <= now));
+        let Some(oldest) = overdue.min_by_key(|n| waits(n).map(|w| w.since)).copied() else { return Ok(()) };
+        self.desk.looked = Some(now);
+        let Some((leader, term)) = self.other_leader() else { return Ok(()) };
+        let Some(owned) = self.desk.owned.get(&oldest) else { return Ok(()) };
+        let bytes = owned.transaction.transaction().bytes.len();
+        let room = |there: &[Vec<u8>]| has_room(there, bytes, &self.limits);
+        if !had_room(&self.reader, owned.waits.above, (&leader, term), room)? {
+            return Ok(());
+        }
+        match owned.answer {
+            Some(_) => self.complain(oldest),
+            None => {
+                let (id, seconds) = (owned.transaction.transaction().id, owned.waits.since.elapsed().as_secs());
+                let reason = format!("it leads and leaves out transaction {id}, for {seconds} s and blocks with room");
+                self.distrust.refuse(&leader, &reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// Who leads, when it is another and may propose: without certificates an honest leader proposes nothing.
+    fn other_leader(&self) -> Option<(String, u64)> {
+        let leadership = *self.leadership.borrow();
+        let uncertified = self.applied.borrow().chain.height.saturating_sub(self.certified.borrow().height);
+        let leader = leadership.leader.filter(|_| !leadership.here && uncertified < UNCERTIFIED_BLOCKS_MAX / 2)?;
+        self.members.borrow().name_of(leader).map(|name| (name.to_owned(), leadership.term))
+    }
+
+    /// Asks every member to own a transaction too, and owns it once more itself: its caller may give up first.
+    fn complain(&mut self, number: u64) -> Result<(), NodeError> {
+        let Some(owned) = self.desk.owned.get_mut(&number) else { return Ok(()) };
+        owned.waits.told = true;
+        let transaction = owned.transaction.clone();
+        tracing::warn!(id = %transaction.transaction().id, "the leader leaves it out: asking the members for help");
+        let body = encode(&Transactions { transactions: vec![transaction.transaction().bytes.clone()] });
+        for name in self.members.borrow().nodes.keys().filter(|name| **name != self.node) {
+            // Whoever does not hear it is not needed, as long as a quorum does.
+            drop(self.transport.tell(name, Lane::Bulk, SERVICE_COMPLAINT, body.clone()));
+        }
+        let Some(permit) = self.complaints.room(&self.node) else { return Ok(()) };
+        self.own(Submission::of_complaint(transaction, permit))
     }
 
     /// Organisations without a cosignature above this leaf.
@@ -305,7 +384,7 @@ impl Desk {
             self.recorded.remove(&(*index, number));
         }
         // A caller that went away has its answer on the ledger.
-        drop(owned.answer.send(answer));
+        owned.answer.map(|waiting| waiting.send(answer));
     }
 }
 

@@ -25,6 +25,8 @@ pub struct NodeStatus {
     pub not_signing: String,
     /// Organisations that the evidence it holds names.
     pub accused: Vec<String>,
+    /// Members whose Raft requests it refuses.
+    pub refused: Vec<RefusedNode>,
     /// Raft's term.
     pub term: u64,
     /// The leader's node; empty while there is none.
@@ -39,6 +41,15 @@ pub struct NodeStatus {
     pub log_root: String,
     /// The state's root at `applied`.
     pub state_root: String,
+}
+
+/// A member whose Raft requests a node refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RefusedNode {
+    /// `<organisation>/<name>`.
+    pub node: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What all nodes hold alike, with nothing left to certify.
@@ -101,6 +112,7 @@ mod tests {
             quorum: 3,
             not_signing: String::new(),
             accused: Vec::new(),
+            refused: Vec::new(),
             term,
             leader: leader.to_owned(),
             applied: at,

@@ -17,6 +17,7 @@ pub(crate) use tls::ApiTls;
 use crate::accuse::Accusation;
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
+use crate::distrust::Distrust;
 use crate::members::Members;
 use crate::mempool::MempoolSize;
 use crate::submit::Submission;
@@ -57,6 +58,7 @@ pub(crate) struct Api {
     pub(crate) mempool: watch::Receiver<MempoolSize>,
     pub(crate) not_signing: watch::Receiver<String>,
     pub(crate) accusations: watch::Receiver<Arc<Vec<Accusation>>>,
+    pub(crate) distrust: Distrust,
 }
 
 type Streamed<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;

@@ -47,6 +47,7 @@ impl Api {
             joining: self.joining(&applied.epochs),
             evidence: evidence.len() as u64,
             accused: accused.into_iter().collect(),
+            refused: self.distrust.all().into_iter().map(|(node, reason)| v1::Refused { node, reason }).collect(),
             mempool_transactions: mempool.transactions as u64,
             mempool_bytes: mempool.bytes as u64,
             peers: self.peers(),

@@ -48,7 +48,7 @@ impl Api {
             return Err(Refusal::field("FALSE_SIGNATURE", "signatures", "a signature of the transaction is false"));
         };
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { transaction, level, deadline, answer, permit };
+        let submission = Submission { transaction, level, deadline, answer: Some(answer), permit };
         self.submissions.try_send(submission).map_err(|_| overloaded("submissions in its queue", OWNED_MAX))?;
         let answer = answered.await.unwrap_or(Answer::Unknown);
         respond(request.sequence, id, answer)
