@@ -35,7 +35,7 @@ mod storage_suite;
 mod types;
 mod wire;
 
-pub use admit::{Admit, Offered};
+pub use admit::{Admit, Offered, Ordered};
 pub use committed::{Committed, Entry};
 pub use consensus::Consensus;
 pub use error::{ConsensusError, ProposeError, ReceiveError};

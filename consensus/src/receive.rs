@@ -1,14 +1,18 @@
 //! Answer the requests of other nodes.
 
-use crate::admit::Offered;
+use crate::admit::{Offered, Ordered};
 use crate::error::ReceiveError;
 use crate::limits::TERMS_AHEAD_MAX;
-use crate::types::{LogId, ProposalBytes, RaftEntry, Snapshot, SnapshotMeta};
+use crate::types::{LogId, ProposalBytes, RaftEntry, Snapshot, SnapshotMeta, TypeConfig};
 use crate::wire::{Malformed, Reply, Request};
 use crate::{Consensus, Position};
 use bytes::Bytes;
 use openraft::EntryPayload;
 use openraft::async_runtime::WatchReceiver;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use std::time::Duration;
+
+const JUDGE_AGAIN: Duration = Duration::from_millis(20);
 
 impl Consensus {
     /// Answers a request that the node with the Raft id `from` sent, as the transport has authenticated it.
@@ -21,7 +25,47 @@ impl Consensus {
     pub async fn receive(&self, from: u64, body: Bytes) -> Result<Bytes, ReceiveError> {
         let request = Request::decode(body)?;
         self.check(from, &request)?;
-        Ok(self.answer(request).await?.encode())
+        match request {
+            Request::Append(append) => self.append(from, append).await,
+            request => self.answer(request).await,
+        }
+        .map(|reply| reply.encode())
+    }
+
+    /// Takes an append up to the first change of voters that cannot be judged yet.
+    async fn append(&self, from: u64, mut append: AppendEntriesRequest<TypeConfig>) -> Result<Reply, ReceiveError> {
+        let taken = self.judged(from, &append.entries)?;
+        if taken == append.entries.len() {
+            return self.answer(Request::Append(append)).await;
+        }
+        if taken == 0 {
+            // What comes before is being executed; the leader would ask again at once.
+            tokio::time::sleep(JUDGE_AGAIN).await;
+        }
+        append.entries.truncate(taken);
+        let up_to = append.entries.last().map(|entry| entry.log_id).or(append.prev_log_id);
+        match self.answer(Request::Append(append)).await? {
+            Reply::Append(AppendEntriesResponse::Success) => {
+                Ok(Reply::Append(AppendEntriesResponse::PartialSuccess(up_to)))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// How many of these entries may be taken: all of them, unless one changes the voters and is too early to judge.
+    fn judged(&self, from: u64, entries: &[RaftEntry]) -> Result<usize, ReceiveError> {
+        let Some(admit) = &self.inner.admit else { return Ok(entries.len()) };
+        for (at, entry) in entries.iter().enumerate() {
+            let EntryPayload::Membership(membership) = &entry.payload else { continue };
+            let before = self.metrics().membership_config;
+            let before = before.membership().get_joint_config();
+            match admit.admit_voters(from, Position::of(entry.log_id), before, membership.get_joint_config()) {
+                Ordered::Yes => {}
+                Ordered::NotYet => return Ok(at),
+                Ordered::No(reason) => return Err(ReceiveError::NotAdmitted(reason)),
+            }
+        }
+        Ok(entries.len())
     }
 
     fn check(&self, from: u64, request: &Request) -> Result<(), ReceiveError> {

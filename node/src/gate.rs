@@ -9,10 +9,10 @@ use crate::cursors::Applied;
 use crate::distrust::Distrust;
 use crate::limits::{CLOCK_AHEAD_MAX, HEADERS_REMEMBERED_MAX, PROPOSALS_AHEAD_MAX};
 use crate::members::Members;
-use countersign_consensus::{Admit, Offered};
+use countersign_consensus::{Admit, Offered, Ordered, Position};
 use countersign_proof::limits::JSON_DEPTH_MAX;
-use countersign_proof::{Proposal, ProposalHeader, PublicKey, SignedHeader, parse_canonical};
-use std::collections::BTreeMap;
+use countersign_proof::{Hash, Proposal, ProposalHeader, PublicKey, SignedHeader, parse_canonical};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
@@ -28,9 +28,9 @@ pub(crate) struct Gate {
     pub(crate) seen: Mutex<Seen>,
 }
 
-/// Headers by term and height.
+/// Headers by term and height, with their digests.
 #[derive(Default)]
-pub(crate) struct Seen(BTreeMap<(u64, u64), SignedHeader>);
+pub(crate) struct Seen(BTreeMap<(u64, u64), (SignedHeader, Hash)>);
 
 impl Admit for Gate {
     fn admit(&self, from: u64, term: u64, offered: &[Offered<'_>]) -> Result<(), String> {
@@ -46,6 +46,33 @@ impl Admit for Gate {
         }
         Ok(())
     }
+
+    /// The voters follow the ledger: whoever may vote is a voter of the membership in force just before, or was one.
+    fn admit_voters(&self, from: u64, at: Position, before: &[BTreeSet<u64>], offered: &[BTreeSet<u64>]) -> Ordered {
+        let applied = self.applied.borrow().clone();
+        let next = applied.position.map_or(0, |position| position.index + 1);
+        if at.index != next {
+            return if at.index < next { Ordered::Yes } else { Ordered::NotYet };
+        }
+        let members = self.members.borrow().clone();
+        let in_force = applied.epochs.trust.newest().membership.nodes();
+        let voters = in_force.filter_map(|(node, _)| members.nodes.get(&node).map(|entry| entry.raft)).collect();
+        if are_ordered(&voters, before, offered) {
+            return Ordered::Yes;
+        }
+        let reason = format!("it makes {offered:?} raft's voters, and the ledger has {voters:?}");
+        tracing::error!(from, %at, reason, "an append is refused");
+        if let Some(leader) = members.name_of(from) {
+            self.distrust.refuse(leader, &reason);
+        }
+        Ordered::No(reason)
+    }
+}
+
+/// A change leads from the voters there are to the ledger's, by way of both; observers come and go without one.
+fn are_ordered(voters: &BTreeSet<u64>, before: &[BTreeSet<u64>], offered: &[BTreeSet<u64>]) -> bool {
+    let known = |set: &BTreeSet<u64>| set == voters || before.contains(set);
+    offered.iter().all(known) && offered.last().is_some_and(|last| last == voters || Some(last) == before.last())
 }
 
 impl Gate {
@@ -110,8 +137,8 @@ fn is_from_the_future(time: u64, now: u64, before: u64) -> bool {
 }
 
 impl Seen {
-    /// Remembers a signed header. Gives the one before and this one when they are two of one term and height: a
-    /// contradiction.
+    /// Remembers a signed header, which must follow the one before it in its term. Gives the one before and this one when
+    /// they are two of one term and height: a contradiction.
     fn note(
         &mut self,
         header: &ProposalHeader,
@@ -119,10 +146,22 @@ impl Seen {
     ) -> Result<Option<(SignedHeader, SignedHeader)>, String> {
         let text = String::from_utf8(proposal.header.clone()).map_err(|_| "a header that is not UTF-8".to_owned())?;
         let signed = SignedHeader { header: text, signature: hex::encode(&proposal.signature) };
-        let before = self.0.entry((header.term, header.height)).or_insert_with(|| signed.clone());
-        if before.header != signed.header {
+        let at = (header.term, header.height);
+        if let Some((before, _)) = self.0.get(&at)
+            && before.header != signed.header
+        {
             return Ok(Some((before.clone(), signed)));
         }
+        // A leader extends its own chain: the first of a term follows what came before, and is judged at execution.
+        if let Some((_, digest)) = self.0.get(&(header.term, header.height.saturating_sub(1)))
+            && *digest != header.previous
+        {
+            let (proposer, height, term) = (&header.proposer, header.height, header.term);
+            return Err(format!(
+                "{proposer}'s header for height {height} of term {term} does not follow its own before"
+            ));
+        }
+        self.0.insert(at, (signed, header.digest()));
         if self.0.len() > HEADERS_REMEMBERED_MAX {
             self.0.pop_first();
         }
@@ -133,14 +172,18 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_proof::{Hash, KeyPair};
+    use countersign_proof::KeyPair;
 
     fn proposal(height: u64, time: u64) -> (ProposalHeader, Proposal) {
+        following(Hash([1; 32]), height, time)
+    }
+
+    fn following(previous: Hash, height: u64, time: u64) -> (ProposalHeader, Proposal) {
         let header = ProposalHeader {
             count: 0,
             height,
             origin: "l/1".into(),
-            previous: Hash([1; 32]),
+            previous,
             proposer: "ua.example/1".into(),
             term: 3,
             time,
@@ -154,16 +197,41 @@ mod tests {
     #[test]
     fn only_another_header_for_the_same_term_and_height_is_a_contradiction() {
         let mut seen = Seen::default();
-        for (height, time) in [(1, 10), (2, 11), (1, 10), (2, 11)] {
+        for (height, time) in [(1, 10), (3, 11), (1, 10), (3, 11)] {
             let (header, proposal) = proposal(height, time);
             assert_eq!(seen.note(&header, &proposal), Ok(None), "the same bytes sent again are no contradiction");
         }
-        let (header, second) = proposal(2, 12);
+        let (header, second) = proposal(3, 12);
         let (first, second) = seen.note(&header, &second).expect("text").expect("a contradiction");
         assert!(first.header.contains("\"time\":11") && second.header.contains("\"time\":12"));
         let again = ProposalHeader { term: 4, ..header };
         let proposal = Proposal::sign(&again, vec![], &KeyPair::from_seed(&[1; 32]));
         assert_eq!(seen.note(&again, &proposal), Ok(None), "a new term proposes the height again");
+    }
+
+    #[test]
+    fn raft_has_no_voter_that_the_ledger_does_not_have() {
+        let set = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<u64>>();
+        let (old, new) = (set(&[1, 2, 3]), set(&[1, 2, 4]));
+        let before = [old.clone()];
+        assert!(are_ordered(&old, &before, &[old.clone()]), "an observer comes");
+        assert!(are_ordered(&new, &before, &[old.clone(), new.clone()]), "a change begins");
+        assert!(are_ordered(&new, &[old.clone(), new.clone()], &[new.clone()]), "and ends");
+        assert!(are_ordered(&old, &[], &[old.clone()]), "the first of all");
+        for usurped in [vec![set(&[1])], vec![old.clone(), set(&[1])], vec![set(&[1, 2]), old.clone()], vec![]] {
+            assert!(!are_ordered(&old, &before, &usurped), "{usurped:?}");
+        }
+    }
+
+    #[test]
+    fn a_leader_follows_its_own_headers() {
+        let mut seen = Seen::default();
+        let (first, signed) = proposal(1, 10);
+        assert_eq!(seen.note(&first, &signed), Ok(None));
+        let (header, signed) = following(first.digest(), 2, 11);
+        assert_eq!(seen.note(&header, &signed), Ok(None));
+        let (header, signed) = following(first.digest(), 3, 12);
+        assert!(seen.note(&header, &signed).is_err(), "it leaves out its own second");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Left out: notice a leader that orders everyone else's transactions, ask the members for help, and refuse it in the end.
 //!
 //! ```text
-//!  owned here, forwarded, no leaf ── LEFT_OUT_MAX and ROOMY_BLOCKS_MIN ──▶ told to every member, who owns it too
-//!  owned for a member, no leaf    ── as long once more ─────────────────▶ the leader's Raft requests are refused
+//!  owned here, no leaf for 2 s ─▶ the leader is asked directly, and says that it has it
+//!     still no leaf ── LEFT_OUT_MAX and ROOMY_BLOCKS_MIN ──▶ told to every member, who owns it too, as this node does once more
+//!     of those: still no leaf ── the same once more ──▶ the leader's Raft requests are refused
 //! ```
 //!
-//! An honest leader puts all that waits into its next block, so blocks with room to spare that leave out what was
-//! forwarded long before are its choice, or the link to it is broken; the members, who forward too, tell which.
+//! An honest leader puts all that waits into its next block, so blocks with room to spare that leave out what it took long
+//! before are its choice.
 
 use crate::NodeError;
 use crate::limits::{BATCH_TRANSACTIONS_MAX, COMPLAINTS_A_NODE_MAX, ROOMY_BLOCKS_MIN};
@@ -14,24 +15,27 @@ use countersign_ledger::store::Reader;
 use countersign_proof::Limits;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 /// Blocks looked at in one go.
 const BLOCKS_AT_ONCE: usize = 64;
 
-/// Since when a transaction waits for the leader of now.
-pub(crate) struct Waits {
-    pub(crate) since: Instant,
-    /// Blocks above this height might have had it.
-    pub(crate) above: u64,
+/// How far a transaction that is owned here has come with the leader of now.
+pub(crate) enum Waits {
+    /// It is handed to the mempool, which forwards it with others, sooner or later.
+    Forwarded { since: Instant },
+    /// The leader was asked directly; the answer says whether it took it.
+    Asked(oneshot::Receiver<bool>),
+    /// The leader has it: blocks above this height might have had it.
+    Taken { since: Instant, above: u64 },
     /// The members were told.
-    pub(crate) told: bool,
+    Told,
 }
 
 impl Waits {
-    pub(crate) fn begin(above: u64) -> Waits {
-        Waits { since: Instant::now(), above, told: false }
+    pub(crate) fn begin() -> Waits {
+        Waits::Forwarded { since: Instant::now() }
     }
 }
 

@@ -28,7 +28,7 @@ pub const ECHOES_WAITING_MAX: usize = 4_096;
 pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(10);
 /// How long the Raft requests of a member are refused that broke the rules of leading.
 pub const DISTRUST_FOR: Duration = Duration::from_secs(30);
-/// How long a leader may leave out a transaction before the others are asked for help, and then before they refuse it.
+/// How long a leader may leave out what it took before the others are asked for help, and then before they refuse it.
 pub const LEFT_OUT_MAX: Duration = Duration::from_secs(5);
 /// Blocks with room to spare that a leader must have made in that time: one that is idle or full leaves nothing out.
 pub const ROOMY_BLOCKS_MIN: usize = 16;

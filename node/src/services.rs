@@ -175,8 +175,6 @@ impl Answers {
             return Err("not the leader".into());
         }
         let Some(transactions) = self.verified(body).await? else { return Ok(None) };
-        #[cfg(feature = "byzantine")]
-        let transactions = crate::misbehave::censored(transactions);
         for verified in transactions {
             if self.mempool.try_send(verified).is_err() {
                 return Ok(None);
@@ -193,7 +191,10 @@ impl Answers {
             frame.transactions.into_iter().map(|b| Transaction::parse(b, self.reader.genesis_ref(), bytes_max));
         let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let Some(sorted) = self.verifier.verify(parsed).await else { return Ok(None) };
-        sorted.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| "a false signature".into()).map(Some)
+        let verified: Option<Vec<Verified>> = sorted.into_iter().collect();
+        #[cfg(feature = "byzantine")]
+        let verified = verified.map(crate::misbehave::censored);
+        verified.ok_or_else(|| "a false signature".into()).map(Some)
     }
 
     /// A member says that the leader leaves a transaction out: it is ours too from now on.

@@ -506,6 +506,11 @@ impl Node {
         accused.map(|accused| accused.organisation.clone()).collect()
     }
 
+    /// The members whose Raft requests it refuses now, and why.
+    pub fn refused(&self) -> Vec<(String, String)> {
+        self.api.distrust.all()
+    }
+
     /// How far subscribers may read.
     pub fn published(&self) -> Certified {
         *self.api.published.borrow()

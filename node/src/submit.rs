@@ -3,7 +3,7 @@
 use crate::NodeError;
 use crate::cursors::{Applied, Certified};
 use crate::distrust::Distrust;
-use crate::frames::{SERVICE_COMPLAINT, Transactions, encode};
+use crate::frames::{SERVICE_COMPLAINT, SERVICE_FORWARD, Transactions, encode};
 use crate::left_out::{Complaints, Waits, had_room, has_room};
 use crate::limits::{COMPLAINT_OWNED_FOR, FORWARD_AGAIN, LEFT_OUT_MAX, UNCERTIFIED_BLOCKS_MAX};
 use crate::members::Members;
@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// How often the leader is looked at: blocks are read for it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(20);
 /// Leaves read in one go.
 const LEAVES_AT_ONCE: usize = 4_096;
@@ -158,7 +158,7 @@ impl Submit {
         let number = self.desk.next;
         self.desk.next += 1;
         let id = transaction.transaction().id;
-        let (forwarded, waits) = (Instant::now(), Waits::begin(self.applied.borrow().chain.height));
+        let (forwarded, waits) = (Instant::now(), Waits::begin());
         let owned = Owned { transaction, level, deadline, answer, forwarded, waits, recorded: None, _permit: permit };
         self.desk.owned.insert(number, owned);
         self.desk.by_id.entry(id).or_default().insert(number);
@@ -185,10 +185,9 @@ impl Submit {
         self.leadership.borrow_and_update();
         let open: Vec<u64> =
             self.desk.owned.iter().filter(|(_, owned)| owned.recorded.is_none()).map(|(number, _)| *number).collect();
-        let height = self.applied.borrow().chain.height;
         for number in open {
             // Another leader is judged by its own blocks.
-            self.desk.owned.entry(number).and_modify(|owned| owned.waits = Waits::begin(height));
+            self.desk.owned.entry(number).and_modify(|owned| owned.waits = Waits::begin());
             self.forward(number);
         }
     }
@@ -285,7 +284,6 @@ impl Submit {
                 again.push(*number);
             }
         }
-        self.look_at_leader(&again)?;
         again.into_iter().for_each(|number| self.forward(number));
         for (number, recorded) in late {
             match recorded {
@@ -298,35 +296,55 @@ impl Submit {
                 }
             }
         }
-        Ok(())
+        self.look_at_leader(now)
     }
 
     /// Whether the leader leaves out the one that has waited longest; the others wait behind it.
-    fn look_at_leader(&mut self, waiting: &[u64]) -> Result<(), NodeError> {
-        let now = Instant::now();
+    fn look_at_leader(&mut self, now: Instant) -> Result<(), NodeError> {
         if self.desk.looked.is_some_and(|looked| now < looked + LOOK_AGAIN) {
             return Ok(());
         }
-        let waits = |number: &&u64| self.desk.owned.get(number).map(|owned| &owned.waits);
-        let overdue = waiting.iter().filter(|n| waits(n).is_some_and(|w| !w.told && w.since + LEFT_OUT_MAX <= now));
-        let Some(oldest) = overdue.min_by_key(|n| waits(n).map(|w| w.since)).copied() else { return Ok(()) };
         self.desk.looked = Some(now);
         let Some((leader, term)) = self.other_leader() else { return Ok(()) };
-        let Some(owned) = self.desk.owned.get(&oldest) else { return Ok(()) };
-        let bytes = owned.transaction.transaction().bytes.len();
-        let room = |there: &[Vec<u8>]| has_room(there, bytes, &self.limits);
-        if !had_room(&self.reader, owned.waits.above, (&leader, term), room)? {
-            return Ok(());
-        }
-        match owned.answer {
-            Some(_) => self.complain(oldest),
-            None => {
-                let (id, seconds) = (owned.transaction.transaction().id, owned.waits.since.elapsed().as_secs());
-                let reason = format!("it leads and leaves out transaction {id}, for {seconds} s and blocks with room");
-                self.distrust.refuse(&leader, &reason);
-                Ok(())
+        let open = |owned: &Owned| owned.recorded.is_none() && !matches!(owned.waits, Waits::Told);
+        let oldest = self.desk.owned.iter_mut().find(|(_, owned)| open(owned));
+        let Some((number, owned)) = oldest else { return Ok(()) };
+        match &mut owned.waits {
+            Waits::Forwarded { since } if *since + FORWARD_AGAIN <= now => {
+                let (taken, answer) = oneshot::channel();
+                let asking = ask(self.transport.clone(), leader, owned.transaction.transaction().bytes.clone());
+                // Nobody may be left to hear it.
+                tokio::spawn(async move { taken.send(asking.await).ok() });
+                owned.waits = Waits::Asked(answer);
             }
+            Waits::Asked(answer) => match answer.try_recv() {
+                Ok(true) => owned.waits = Waits::Taken { since: now, above: self.applied.borrow().chain.height },
+                Err(oneshot::error::TryRecvError::Empty) => {}
+                _ => owned.waits = Waits::begin(),
+            },
+            Waits::Taken { since, above } if *since + LEFT_OUT_MAX <= now => {
+                let bytes = owned.transaction.transaction().bytes.len();
+                let room = |there: &[Vec<u8>]| has_room(there, bytes, &self.limits);
+                if had_room(&self.reader, *above, (&leader, term), room)? {
+                    let number = *number;
+                    return self.left_out(number, &leader);
+                }
+            }
+            Waits::Forwarded { .. } | Waits::Taken { .. } | Waits::Told => {}
         }
+        Ok(())
+    }
+
+    /// Asks the members for help, once; where they were asked, refuses the leader.
+    fn left_out(&mut self, number: u64, leader: &str) -> Result<(), NodeError> {
+        let Some(owned) = self.desk.owned.get(&number) else { return Ok(()) };
+        if owned.answer.is_some() {
+            return self.complain(number);
+        }
+        let id = owned.transaction.transaction().id;
+        self.distrust
+            .refuse(leader, &format!("it leads, took transaction {id}, and leaves it out of blocks with room"));
+        Ok(())
     }
 
     /// Who leads, when it is another and may propose: without certificates an honest leader proposes nothing.
@@ -340,7 +358,7 @@ impl Submit {
     /// Asks every member to own a transaction too, and owns it once more itself: its caller may give up first.
     fn complain(&mut self, number: u64) -> Result<(), NodeError> {
         let Some(owned) = self.desk.owned.get_mut(&number) else { return Ok(()) };
-        owned.waits.told = true;
+        owned.waits = Waits::Told;
         let transaction = owned.transaction.clone();
         tracing::warn!(id = %transaction.transaction().id, "the leader leaves it out: asking the members for help");
         let body = encode(&Transactions { transactions: vec![transaction.transaction().bytes.clone()] });
@@ -358,6 +376,12 @@ impl Submit {
         let members = self.members.borrow().clone();
         missing_above(&members, &cosigned, index)
     }
+}
+
+/// Gives the leader one transaction, and says whether it took it.
+async fn ask(transport: Transport, leader: String, transaction: Vec<u8>) -> bool {
+    let body = encode(&Transactions { transactions: vec![transaction] });
+    transport.call(&leader, Lane::Bulk, SERVICE_FORWARD, body, FORWARD_AGAIN).await.is_ok()
 }
 
 /// Organisations none of whose nodes has cosigned a size above this leaf.

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 const LIAR: usize = 3;
 const HONEST: [usize; 3] = [0, 1, 2];
 const WITHIN: Duration = Duration::from_secs(60);
-/// The numbers of the services, as docs/architecture.md has them.
+/// The numbers of the services: node/src/frames.rs.
 const SERVICES: std::ops::RangeInclusive<u8> = 1..=11;
 const RAFT: u8 = 1;
 const FORWARD: u8 = 2;

@@ -47,10 +47,7 @@ impl Canon {
     pub fn certificate(&self, node: &str, reader: &Reader, size: u64) -> Result<Hash, String> {
         let found = reader.certificate_from(size).map_err(|e| e.to_string())?;
         let (found_size, note) = found.ok_or_else(|| format!("{node} has no certificate of size {size}"))?;
-        let certified = self
-            .trust
-            .certify(&note)
-            .map_err(|e| format!("{node}'s certificate of size {size}: {e}"))?;
+        let certified = self.trust.certify(&note).map_err(|e| format!("{node}'s certificate of size {size}: {e}"))?;
         let checkpoint = certified.checkpoint();
         let root = reader.log_root(size).map_err(|e| e.to_string())?;
         if found_size != size || checkpoint.size != size || checkpoint.root != root {

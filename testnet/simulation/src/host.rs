@@ -10,7 +10,7 @@ use countersign_node::{Identity, MemoryFiles, Node, NodeError, Seams, SignLock, 
 use countersign_p2p::MemoryNetwork;
 use countersign_proof::Genesis;
 use futures::FutureExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -27,10 +27,14 @@ pub struct Host {
     pub power: Power,
     /// The small files, which forget nothing.
     pub files: Arc<MemoryFiles>,
+    /// Every line that its sign lock ever had.
+    pub locked: Arc<Mutex<Vec<Vec<u8>>>>,
     /// Heights below and with this one were looked at.
     pub seen_height: u64,
     /// The certified size that was looked at.
     pub seen_certified: u64,
+    /// How long it may be down after a crash or a stop.
+    outage_ms_max: u64,
     /// Whether it led, and its term, when it was looked at.
     pub seen_lead: (bool, u64),
     state: State,
@@ -66,7 +70,7 @@ pub enum Turn {
 
 impl Host {
     /// A host with empty disks, and the sign lock that is made with the key.
-    pub fn new(founder: Founder, power: Power, clock: TokioClock, mut random: Random) -> Host {
+    pub fn new(founder: Founder, power: Power, clock: TokioClock, outage_ms_max: u64, mut random: Random) -> Host {
         let files = Arc::new(MemoryFiles::default());
         let voter = founder.secrets.voter.as_ref().expect("every founder votes");
         SignLock::create(&*files, voter.cosign.public()).expect("empty files");
@@ -85,8 +89,10 @@ impl Host {
             founder,
             power,
             files,
+            locked: Arc::default(),
             seen_height: 0,
             seen_certified: 0,
+            outage_ms_max,
             seen_lead: (false, 0),
             state: State::Down { until: Instant::now() },
             ledger: Arc::new(MemoryKv::new()),
@@ -128,7 +134,7 @@ impl Host {
         let seams = Seams {
             ledger: Arc::new(Disk { kv: self.ledger.clone(), power: power.clone() }),
             raft: Arc::new(Disk { kv: self.raft.clone(), power: power.clone() }),
-            files: Arc::new(PoweredFiles { files: self.files.clone(), power }),
+            files: Arc::new(PoweredFiles { files: self.files.clone(), locked: self.locked.clone(), power }),
             clock: self.clock.clone(),
             sockets: Arc::new(sockets),
             verifier_threads: 0,
@@ -191,7 +197,8 @@ impl Host {
     fn down(&mut self) -> Turn {
         let crashed = !self.power.is_on();
         self.power.cut();
-        self.state = State::Down { until: Instant::now() + Duration::from_millis(self.random.between(50, 5_000)) };
+        self.state =
+            State::Down { until: Instant::now() + Duration::from_millis(self.random.between(50, self.outage_ms_max)) };
         if !crashed {
             return Turn::Stopped;
         }

@@ -5,8 +5,10 @@ use countersign_ledger::store::kv::{Batch, Family, Kv, KvError, Pair};
 use countersign_node::{Files, MemoryFiles};
 use countersign_p2p::MemoryNetwork;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+const SIGN_LOCK: &str = "cosign.lock";
 
 const NEVER: u64 = u64::MAX;
 
@@ -19,6 +21,9 @@ struct Supply {
     /// Effects until the power goes, where that was asked for.
     fuse: AtomicU64,
     effects: AtomicU64,
+    /// The power goes once the next line of the sign lock is durable, before the signature that it allows is sent.
+    at_signing: AtomicBool,
+    went_at_signing: AtomicBool,
     network: MemoryNetwork,
     host: String,
     others: Vec<String>,
@@ -28,7 +33,8 @@ impl Power {
     /// Power for `host`, which loses its links to the `others` with it.
     pub fn on(network: MemoryNetwork, host: String, others: Vec<String>) -> Power {
         let (on, fuse, effects) = (AtomicBool::new(true), AtomicU64::new(NEVER), AtomicU64::new(0));
-        Power(Arc::new(Supply { on, fuse, effects, network, host, others }))
+        let (at_signing, went_at_signing) = (AtomicBool::new(false), AtomicBool::new(false));
+        Power(Arc::new(Supply { on, fuse, effects, at_signing, went_at_signing, network, host, others }))
     }
 
     /// Whether it still is.
@@ -50,6 +56,23 @@ impl Power {
     /// The power goes in place of an effect, after so many more.
     pub fn cut_after(&self, effects: u64) {
         self.0.fuse.store(effects, SeqCst);
+    }
+
+    /// The power goes between the next line of the sign lock and its signature.
+    pub fn cut_at_signing(&self) {
+        self.0.at_signing.store(true, SeqCst);
+    }
+
+    /// Whether it went there.
+    pub fn went_at_signing(&self) -> bool {
+        self.0.went_at_signing.load(SeqCst)
+    }
+
+    fn locked(&self) {
+        if self.is_on() && self.0.at_signing.load(SeqCst) {
+            self.0.went_at_signing.store(true, SeqCst);
+            self.cut();
+        }
     }
 
     /// Says whether one more effect happens.
@@ -125,6 +148,8 @@ impl Kv for Disk {
 pub struct PoweredFiles {
     /// What outlives the power.
     pub files: Arc<MemoryFiles>,
+    /// Every line that the sign lock ever had; the file itself keeps the last one when a torn one is cut off.
+    pub locked: Arc<Mutex<Vec<Vec<u8>>>>,
     /// The host's.
     pub power: Power,
 }
@@ -137,7 +162,12 @@ impl Files for PoweredFiles {
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let was_on = self.power.is_on();
         if self.power.spend() {
-            return self.files.append(name, bytes);
+            self.files.append(name, bytes)?;
+            if name == SIGN_LOCK {
+                self.locked.lock().expect("no panic under the lock").push(bytes.to_vec());
+                self.power.locked();
+            }
+            return Ok(());
         }
         if was_on {
             self.files.append(name, &bytes[..bytes.len() / 2])?;

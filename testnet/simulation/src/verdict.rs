@@ -4,7 +4,6 @@ use crate::clients::{COUNTERS, Clients, Intent, number_in};
 use crate::founding::COLLECTION;
 use crate::host::Host;
 use countersign_ledger::store::Reader;
-use countersign_node::Files;
 use countersign_proof::{Genesis, Hash, Leaf, Outcome, TransactionLeaf, Trust};
 use countersign_proto::v1;
 use serde_json::Value;
@@ -19,6 +18,7 @@ type Places = BTreeMap<Hash, (u64, TransactionLeaf)>;
 
 /// Judges all hosts, and returns how many transactions the ledger has.
 pub fn judge(hosts: &[Host], clients: &Clients, genesis: &Genesis) -> Result<u64, String> {
+    as_locked(hosts)?;
     let mut transactions = 0;
     let mut first_leaves: Option<Vec<Vec<u8>>> = None;
     for host in hosts {
@@ -119,17 +119,46 @@ fn receipts(reader: &Reader, leaves: usize, genesis: &Genesis) -> Result<(), Str
     Ok(())
 }
 
+/// Every cosignature that anyone keeps of a node is the one that its sign lock allows: the same size, root and time, so,
+/// since Ed25519 is deterministic, the same bytes, however often it was sent.
+fn as_locked(hosts: &[Host]) -> Result<(), String> {
+    for host in hosts {
+        let lock = lock_lines(host)?;
+        for keeper in hosts.iter().filter_map(Host::node) {
+            let kept = keeper.reader().cosignatures(0, LEAVES_MAX).map_err(text)?;
+            for kept in kept.into_iter().filter(|kept| kept.cosignature.node == host.founder.node) {
+                let sent = (kept.root.to_string(), kept.cosignature.time);
+                if lock.get(&kept.size) != Some(&sent) {
+                    let (keeper, node, size) = (keeper.name(), &host.founder.node, kept.size);
+                    return Err(format!(
+                        "{keeper} keeps {sent:?} of {node} at size {size}, its lock {:?}",
+                        lock.get(&size)
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Size to root and time; one size is never there twice.
+fn lock_lines(host: &Host) -> Result<BTreeMap<u64, (String, u64)>, String> {
+    let mut sizes = BTreeMap::new();
+    for line in host.locked.lock().expect("no panic under the lock").iter() {
+        let line: Value = serde_json::from_slice(line).map_err(text)?;
+        let size = line["size"].as_u64().ok_or("a size")?;
+        let root = line["root"].as_str().ok_or("a root")?.to_owned();
+        if sizes.insert(size, (root, line["time"].as_u64().ok_or("a time")?)).is_some() {
+            return Err(format!("the sign lock of {} has size {size} twice", host.founder.node));
+        }
+    }
+    Ok(sizes)
+}
+
 /// Whatever the sign lock says was signed, and every cosignature kept, is of the one history.
 fn signed(reader: &Reader, host: &Host) -> Result<(), String> {
-    let lock = host.files.read("cosign.lock").map_err(text)?.unwrap_or_default();
-    let lines = lock.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty());
-    let lines = lines.map(|line| serde_json::from_slice::<Value>(line).map_err(text));
-    let mut signed: Vec<(u64, String)> = Vec::new();
-    for line in lines {
-        let line = line?;
-        let (size, root) = (line["size"].as_u64(), line["root"].as_str());
-        signed.push((size.ok_or("a size")?, root.ok_or("a root")?.to_owned()));
-    }
+    let lock = lock_lines(host)?.into_iter();
+    let mut signed: Vec<(u64, String)> = lock.map(|(size, (root, _))| (size, root)).collect();
     let kept = reader.cosignatures(0, LEAVES_MAX).map_err(text)?;
     signed.extend(kept.iter().map(|kept| (kept.size, kept.root.to_string())));
     for (size, root) in signed {

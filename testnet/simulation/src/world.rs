@@ -42,6 +42,8 @@ pub struct Counts {
     pub crashes: u64,
     /// Unsynced writes that crashes lost.
     pub lost_writes: u64,
+    /// Those of them between a line of the sign lock and its signature.
+    pub signing_crashes: u64,
     /// Times that links were cut.
     pub cuts: u64,
     /// Times that a node stopped and started in good order.
@@ -62,10 +64,19 @@ pub struct Run {
     pub failure: Option<String>,
 }
 
+/// What befalls the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faults {
+    /// Everything, now and then.
+    Mixed,
+    /// The power goes between a line of the sign lock and its signature, as often as there is a signature.
+    Signing,
+}
+
 /// Runs a seed to its end, on tokio's paused clock.
-pub async fn run(seed: u64) -> Run {
+pub async fn run(seed: u64, faults: Faults) -> Run {
     drop(alarm::take());
-    let mut world = World::new(seed);
+    let mut world = World::new(seed, faults);
     let failure = world.live().await.err();
     world.counts.blocks = world.canon.blocks();
     world.counts.leader_changes = world.canon.leader_changes();
@@ -86,12 +97,13 @@ struct World {
     counts: Counts,
     /// Links that are cut, and until when.
     cut: BTreeMap<(usize, usize), Instant>,
+    faults: Faults,
     pulsed: Instant,
     random: Random,
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    fn new(seed: u64, faults: Faults) -> World {
         let mut random = Random::of(seed);
         let (genesis, founders) = found(&mut random.branch());
         let network = MemoryNetwork::default();
@@ -99,7 +111,8 @@ impl World {
         let hosts = founders.into_iter().map(|founder| {
             let power = Power::on(network.clone(), founder.address.clone(), Vec::new());
             let clock = TokioClock::starting_at(BEGAN_MS + random.below(SKEW_MS_MAX));
-            Host::new(founder, power, clock, random.branch())
+            let outage_ms_max = if faults == Faults::Signing { 200 } else { 5_000 };
+            Host::new(founder, power, clock, outage_ms_max, random.branch())
         });
         World {
             hosts: hosts.collect(),
@@ -110,6 +123,7 @@ impl World {
             trace: Trace::begin(),
             counts: Counts::default(),
             cut: BTreeMap::new(),
+            faults,
             pulsed: Instant::now(),
             random,
         }
@@ -227,6 +241,7 @@ impl World {
         match turn {
             Turn::Crashed(lost) => {
                 self.counts.crashes += 1;
+                self.counts.signing_crashes += u64::from(self.hosts[at].power.went_at_signing());
                 self.counts.lost_writes += lost as u64;
             }
             Turn::Stopped => self.counts.restarts += 1,
@@ -243,6 +258,13 @@ impl World {
         let (reader, tip, certified) = (node.reader(), node.applied().chain, node.certified());
         let lead = node.consensus().leadership;
         self.canon.cursors(node, self.counts.catch_ups == 0)?;
+        // Whatever befell the honest, it never looks like a lie.
+        if let Some(accused) = node.accused().first() {
+            return Err(format!("it holds evidence against {accused}, and nobody lied"));
+        }
+        if let Some((refused, reason)) = node.refused().first() {
+            return Err(format!("it refuses {refused}, and nobody lied: {reason}"));
+        }
         if lead.here {
             self.canon.leads(&name, lead.term)?;
         }
@@ -310,13 +332,16 @@ impl World {
 
     /// Now and then something befalls the network.
     fn trouble(&mut self) {
+        if self.faults == Faults::Signing {
+            return self.trouble_signing();
+        }
         if !self.random.once_in(TROUBLE_ONCE_IN) {
             return;
         }
         let at = self.victim();
         let name = self.hosts[at].founder.node.clone();
         let until = Instant::now() + Duration::from_millis(self.random.between(100, 6_000));
-        match self.random.below(12) {
+        match self.random.below(14) {
             0..3 => {
                 let pair = *self.random.pick(&pairs());
                 self.cut.insert(pair, until);
@@ -338,10 +363,23 @@ impl World {
                 self.hosts[at].power.cut_after(effects);
                 self.trace.note("fuse", json!({ "effects": effects, "node": name }));
             }
+            11..13 => {
+                self.hosts[at].power.cut_at_signing();
+                self.trace.note("cut at signing", json!(name));
+            }
             _ => {
                 self.hosts[at].stop();
                 self.trace.note("stop", json!(name));
             }
+        }
+    }
+
+    /// Some host's power goes at its next signature; a second one's only while both others run, so that blocks are made.
+    fn trouble_signing(&mut self) {
+        let all_run = self.hosts.iter().all(|host| host.node().is_some());
+        if all_run && self.random.once_in(2) {
+            let at = self.random.below(self.hosts.len() as u64) as usize;
+            self.hosts[at].power.cut_at_signing();
         }
     }
 
