@@ -24,6 +24,8 @@ pub(crate) const CONNECTIONS_MAX: u32 = 256;
 pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Seconds to wait for a request's head, also on an idle connection.
 pub(crate) const HEAD_SECONDS_MAX: u64 = 10;
+/// Seconds to wait for a request's body.
+pub(crate) const BODY_SECONDS_MAX: u64 = 10;
 /// Seconds until a connection is asked to end, so that nobody keeps one for ever.
 pub(crate) const CONNECTION_SECONDS_MAX: u64 = 120;
 /// Seconds that an answer under way has to finish after that.

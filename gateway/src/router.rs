@@ -7,6 +7,7 @@ use crate::metrics::metrics;
 use crate::refusal::Refusal;
 use crate::tiles;
 use crate::view::NodeView;
+use crate::witness::{self, Witness};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderValue;
@@ -25,13 +26,25 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
                       frame-ancestors 'none'";
 const STYLE: &str = include_str!("../templates/style.css");
 
+/// What the HTTP side is made from.
+pub struct Served {
+    /// The node's ledger.
+    pub reader: Reader,
+    /// What the node publishes of itself.
+    pub view: watch::Receiver<Arc<NodeView>>,
+    /// The witness of other logs, where there is one.
+    pub witness: Option<Arc<Witness>>,
+}
+
 /// The HTTP side of a node: `/explorer` and what is under it, `/checkpoint`, `/policy`, `/tile/...`, `/metrics`,
-/// `/health`.
+/// `/health`; and `/add-checkpoint` where there is a witness.
 ///
-/// Every request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
+/// Every other request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
 /// so they run where they are asked, and a simulation sees them in one order. When the sender of `view` is dropped,
 /// `/health` says that the node has stopped.
-pub fn router(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Router {
+pub fn router(served: Served) -> Router {
+    let Served { reader, view, witness } = served;
+    let witness = witness.map_or_else(Router::new, witness::router);
     Router::new()
         .route("/", get(|| async { Redirect::to("/explorer") }))
         .route("/health", get(health))
@@ -47,6 +60,7 @@ pub fn router(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Router {
         .route("/explorer/document", get(explorer::document))
         .route("/explorer/search", get(explorer::search))
         .merge(tiles::router(reader.clone()))
+        .merge(witness)
         .fallback(|| async { Refusal::Missing("there is no such page".into()) })
         .method_not_allowed_fallback(|| async { Refusal::Method })
         .layer(from_fn(guard))

@@ -6,9 +6,9 @@ use crate::clock::SystemClock;
 use crate::files::FolderFiles;
 use crate::folder::Folder;
 use crate::start::{Identity, Seams, start};
-use crate::{NodeError, view};
+use crate::{NodeError, view, witness};
 use countersign_consensus::{FAMILIES, Settings};
-use countersign_gateway::NodeView;
+use countersign_gateway::{NodeView, Served};
 use countersign_ledger::store::{RocksKv, open_database};
 use countersign_p2p::TcpSockets;
 use countersign_proof::Hash;
@@ -67,6 +67,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let witness = witness::open(&path, &config, &secrets, clock())?;
     let host = config.api.rsplit_once(':').map_or("", |(host, _)| host);
     let tls = api::ApiTls::prepare(&path, &secrets.tls, host)?;
     let seams = Seams {
@@ -97,7 +98,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
     if let Some(listener) = http_listener {
         let (views, seen) = watch::channel(Arc::new(NodeView::default()));
         stations.spawn(view::run(node.api.clone(), views));
-        let serving = countersign_gateway::serve(listener, countersign_gateway::router(node.reader(), seen), quit());
+        let router = countersign_gateway::router(Served { reader: node.reader(), view: seen, witness });
+        let serving = countersign_gateway::serve(listener, router, quit());
         servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);
     }
     let reason = tokio::select! {

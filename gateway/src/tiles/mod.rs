@@ -10,4 +10,5 @@ mod plain;
 mod policy;
 mod router;
 
+pub(crate) use plain::{Plain, newest, text};
 pub(crate) use router::router;
