@@ -27,5 +27,5 @@ mod witness;
 
 pub use router::{Served, router};
 pub use serve::serve;
-pub use view::{CursorView, NodeView, PeerView};
+pub use view::{CursorView, NodeView, PeerView, WitnessView};
 pub use witness::{WITNESS_LOCK, Witness, WitnessSetup, WitnessStore, WitnessTrouble, init_heads};

@@ -45,6 +45,7 @@ pub struct Served {
 pub fn router(served: Served) -> Router {
     let Served { reader, view, witness } = served;
     let witness = witness.map_or_else(Router::new, witness::router);
+    let node = Explorer::new(reader, view);
     Router::new()
         .route("/", get(|| async { Redirect::to("/explorer") }))
         .route("/health", get(health))
@@ -59,12 +60,12 @@ pub fn router(served: Served) -> Router {
         .route("/explorer/documents/{collection}", get(explorer::documents))
         .route("/explorer/document", get(explorer::document))
         .route("/explorer/search", get(explorer::search))
-        .merge(tiles::router(reader.clone()))
+        .merge(tiles::router(node.clone()))
         .merge(witness)
         .fallback(|| async { Refusal::Missing("there is no such page".into()) })
         .method_not_allowed_fallback(|| async { Refusal::Method })
         .layer(from_fn(guard))
-        .with_state(Explorer::new(reader, view))
+        .with_state(node)
 }
 
 /// Turns away an address that is too long and puts the security headers on every answer.

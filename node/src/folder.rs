@@ -3,7 +3,7 @@
 use crate::NodeError;
 use crate::files::FolderFiles;
 use crate::sign_lock::SignLock;
-use crate::witness::WitnessConfig;
+use crate::witness::{OutsideWitness, WitnessConfig};
 use countersign_client::key_file;
 use countersign_proof::{Genesis, Hash, KeyPair};
 use serde::Deserialize;
@@ -30,6 +30,9 @@ pub struct Config {
     pub log_entries_kept: u64,
     /// The other logs that this node witnesses, on its http address.
     pub witness: Option<WitnessConfig>,
+    /// The witnesses outside that are asked to cosign this ledger.
+    #[serde(default)]
+    pub witnesses: Vec<OutsideWitness>,
 }
 
 fn log_entries_kept() -> u64 {

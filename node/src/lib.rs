@@ -54,4 +54,4 @@ pub use sign_lock::SignLock;
 pub use start::{Identity, Node, Seams, start};
 pub use submit::{Answer, Level, Recorded};
 pub use verifier::{Verified, Verifier};
-pub use witness::{FollowedLog, WitnessConfig, init_witness};
+pub use witness::{FollowedLog, OutsideWitness, WitnessConfig, init_witness};

@@ -68,6 +68,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         None => None,
     };
     let witness = witness::open(&path, &config, &secrets, clock())?;
+    let reached = witness::reached(&path, &config.witnesses)?;
     let host = config.api.rsplit_once(':').map_or("", |(host, _)| host);
     let tls = api::ApiTls::prepare(&path, &secrets.tls, host)?;
     let seams = Seams {
@@ -87,6 +88,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         () = stop.asked() => return Ok(()),
         node = starting => node?,
     };
+    let (pushes, cosigned) = witness::pushes(reached, &node.reader(), &node.api.certified);
+    stations.spawn(witness::run(pushes));
     tracing::info!(node = config.node, listen = config.listen, api = config.api, "node runs");
     let (ending, ended) = watch::channel(());
     let quit = move || {
@@ -97,7 +100,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
     servers.spawn_on(api::serve(node.api.clone(), api_listener, tls, quit()), &stations);
     if let Some(listener) = http_listener {
         let (views, seen) = watch::channel(Arc::new(NodeView::default()));
-        stations.spawn(view::run(node.api.clone(), views));
+        stations.spawn(view::run(node.api.clone(), cosigned, views));
         let router = countersign_gateway::router(Served { reader: node.reader(), view: seen, witness });
         let serving = countersign_gateway::serve(listener, router, quit());
         servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);

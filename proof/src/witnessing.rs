@@ -11,7 +11,7 @@ use crate::checkpoint::{check_cosignature_line, check_log_line, cosigned_message
 use crate::limits::{
     ADD_CHECKPOINT_BYTES_MAX, ADD_CHECKPOINT_HASHES_MAX, WITNESSED_KEYS_MAX, WITNESSED_TEXT_BYTES_MAX,
 };
-use crate::note::{NoteSignature, TYPE_COSIGNATURE, TYPE_LOG, VerifierKey};
+use crate::note::{NoteSignature, TYPE_LOG, VerifierKey};
 use crate::{Checkpoint, Cosignature, Hash, KeyPair, Note, ProofError, plain_hash, verify_consistency};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::fmt;
@@ -278,9 +278,6 @@ pub fn cosignature_by(
     let own = |line: &NoteSignature| line.name == witness.name && line.id == witness.id();
     let missing = || ProofError::malformed("answer", format!("no cosignature by {witness}"));
     let line = note.signatures.into_iter().find(own).ok_or_else(missing)?;
-    if witness.kind != TYPE_COSIGNATURE {
-        return Err(ProofError::malformed("witness", format!("{witness} is no cosigner's key (type 0x04)")));
-    }
     check_cosignature_line(&text, &line, witness)?;
     Ok(line)
 }

@@ -137,6 +137,7 @@ impl Network {
             certified_size,
             missing: vec!["dock.example".into()],
             peers: NODES[1..].iter().map(|node| peer(node, certified_size)).collect(),
+            witnesses: Vec::new(),
             mempool_transactions: 7,
             mempool_bytes: 4096,
             healthy: true,
