@@ -17,6 +17,7 @@ mod health;
 mod limits;
 mod links;
 mod metrics;
+mod proofs;
 mod refusal;
 mod router;
 mod serve;

@@ -8,6 +8,10 @@ pub(crate) const ROWS_MAX: usize = 50;
 pub(crate) const DOCUMENT_ROWS_MAX: usize = 20;
 /// Bytes of JSON shown on one page, before escaping.
 pub(crate) const SHOWN_BYTES_MAX: usize = 64 << 10;
+/// Proofs of state and history, trust bundles, that are made at once; the others wait.
+pub(crate) const PROOFS_AT_ONCE_MAX: usize = 4;
+/// Versions of a history proof that is asked for here.
+pub(crate) const PROVED_VERSIONS_MAX: u64 = 256;
 /// Hashes of a full tile, entries of a full bundle (c2sp.org/tlog-tiles).
 pub(crate) const TILE_WIDTH: u64 = 256;
 /// Bytes of an entry bundle, before compression.

@@ -4,6 +4,7 @@ use crate::explorer::{self, Explorer};
 use crate::health::health;
 use crate::limits::URI_BYTES_MAX;
 use crate::metrics::metrics;
+use crate::proofs::{self, Proofs};
 use crate::refusal::Refusal;
 use crate::tiles;
 use crate::view::NodeView;
@@ -18,6 +19,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use countersign_ledger::store::Reader;
+use countersign_proof::{Genesis, KeyPair};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -30,21 +32,26 @@ const STYLE: &str = include_str!("../templates/style.css");
 pub struct Served {
     /// The node's ledger.
     pub reader: Reader,
+    /// The genesis of it.
+    pub genesis: Arc<Genesis>,
+    /// The node's log key, for COSE receipts over certified roots; none at an observer.
+    pub log: Option<KeyPair>,
     /// What the node publishes of itself.
     pub view: watch::Receiver<Arc<NodeView>>,
     /// The witness of other logs, where there is one.
     pub witness: Option<Arc<Witness>>,
 }
 
-/// The HTTP side of a node: `/explorer` and what is under it, `/checkpoint`, `/policy`, `/tile/...`, `/metrics`,
-/// `/health`; and `/add-checkpoint` where there is a witness.
+/// The HTTP side of a node: `/explorer` and what is under it, `/checkpoint`, `/policy`, `/tile/...`, `/proofs/...`,
+/// `/trust-bundle`, `/metrics`, `/health`; and `/add-checkpoint` where there is a witness.
 ///
 /// Every other request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
 /// so they run where they are asked, and a simulation sees them in one order. When the sender of `view` is dropped,
 /// `/health` says that the node has stopped.
 pub fn router(served: Served) -> Router {
-    let Served { reader, view, witness } = served;
+    let Served { reader, genesis, log, view, witness } = served;
     let witness = witness.map_or_else(Router::new, witness::router);
+    let proofs = Proofs::new(reader.clone(), genesis, log);
     let node = Explorer::new(reader, view);
     Router::new()
         .route("/", get(|| async { Redirect::to("/explorer") }))
@@ -61,6 +68,7 @@ pub fn router(served: Served) -> Router {
         .route("/explorer/document", get(explorer::document))
         .route("/explorer/search", get(explorer::search))
         .merge(tiles::router(node.clone()))
+        .merge(proofs::router(proofs))
         .merge(witness)
         .fallback(|| async { Refusal::Missing("there is no such page".into()) })
         .method_not_allowed_fallback(|| async { Refusal::Method })

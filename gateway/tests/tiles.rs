@@ -218,7 +218,11 @@ async fn answers_say_what_they_are_and_how_long_they_hold() {
     let explorer = site.get("/explorer").await.headers;
     assert_eq!(explorer["cache-control"], "no-store");
     assert!(explorer.get("access-control-allow-origin").is_none(), "pages for people stay closed to other sites");
-    assert_eq!(site.status("/policy?epoch=0").await, 400, "another epoch is not answered with this one");
+    assert_eq!(site.page("/policy?epoch=0").await, site.page("/policy").await);
+    assert_eq!(site.status("/policy?epoch=1").await, 404, "another epoch is not answered with this one");
+    for wrong in ["/policy?epoch=", "/policy?epoch=-1", "/policy?epoch=0&epoch=0", "/policy?epoc=0"] {
+        assert_eq!(site.status(wrong).await, 400, "{wrong}");
+    }
 }
 
 #[tokio::test]

@@ -81,6 +81,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         consensus: Settings { log_entries_kept: config.log_entries_kept, ..Settings::new(0) },
         stations: stations.clone(),
     };
+    let log = secrets.voter.as_ref().map(|voter| voter.log.clone());
     let identity = Identity { node: config.node.clone(), secrets, genesis, listen: config.listen.clone() };
     let starting = start(identity, seams);
     let mut node = tokio::select! {
@@ -101,7 +102,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
     if let Some(listener) = http_listener {
         let (views, seen) = watch::channel(Arc::new(NodeView::default()));
         stations.spawn(view::run(node.api.clone(), cosigned, views));
-        let router = countersign_gateway::router(Served { reader: node.reader(), view: seen, witness });
+        let (reader, genesis) = (node.reader(), node.api.genesis.clone());
+        let router = countersign_gateway::router(Served { reader, genesis, log, view: seen, witness });
         let serving = countersign_gateway::serve(listener, router, quit());
         servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);
     }

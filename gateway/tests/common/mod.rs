@@ -153,7 +153,8 @@ impl Network {
     /// The same, with a witness of other logs.
     pub fn site_with(&self, view: NodeView, witness: Option<Arc<Witness>>) -> Site {
         let (publish, view) = watch::channel(Arc::new(view));
-        let served = Served { reader: self.reader(), view, witness };
+        let (genesis, log) = (Arc::new(self.genesis.clone()), Some(self.key("acme.example/1/log")));
+        let served = Served { reader: self.reader(), genesis, log, view, witness };
         Site { router: router(served), publish: Some(publish) }
     }
 }
