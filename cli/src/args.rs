@@ -15,6 +15,7 @@ use crate::receipt::GetReceipt;
 use crate::status::ShowStatus;
 use crate::submit::Submit;
 use crate::watch::Watch;
+use crate::witness::InitWitness;
 use clap::{Parser, Subcommand};
 use countersign_proof::cli::VerifyCommand;
 
@@ -59,6 +60,9 @@ pub enum Command {
     /// Prepare and run a node; admit or remove an observer
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Prepare a node to witness other logs
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Govern collections
     #[command(subcommand)]
     Collection(CollectionCommand),
@@ -114,6 +118,12 @@ pub enum NodeCommand {
     Admit(AdmitNode),
     /// Remove an observer
     Remove(RemoveNode),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WitnessCommand {
+    /// Make the witness key and its memory in a node's folder, and print the key for the logs to know
+    Init(InitWitness),
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,7 @@ mod receipt;
 mod status;
 mod submit;
 mod watch;
+mod witness;
 
 use args::{Cli, Command, NodeCommand};
 use clap::Parser;
@@ -52,12 +53,13 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Failure> {
     use args::{
         AccountCommand, CollectionCommand, ConsistencyCommand, EvidenceCommand, MembershipCommand, ReceiptCommand,
-        TokenCommand, TrustCommand,
+        TokenCommand, TrustCommand, WitnessCommand,
     };
     match command {
         Command::Key(command) => key::run(&command),
         Command::Genesis(command) => genesis::run(&command),
         Command::Node(NodeCommand::Init(command)) => node_init::run(&command),
+        Command::Witness(WitnessCommand::Init(command)) => witness::init(&command),
         Command::Node(NodeCommand::Run(_)) => unreachable!("main runs it, without a runtime around it"),
         Command::Node(NodeCommand::Admit(command)) => governance::admit_node(&command).await,
         Command::Node(NodeCommand::Remove(command)) => governance::remove_node(&command).await,

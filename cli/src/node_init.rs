@@ -113,7 +113,7 @@ fn init_sign_lock(folder: &Path) -> Result<(), Failure> {
     countersign_node::init_sign_lock(folder).map_err(|e| Failure::Other(e.to_string()))
 }
 
-fn new_key(folder: &Path, name: &str) -> Result<PublicKey, Failure> {
+pub fn new_key(folder: &Path, name: &str) -> Result<PublicKey, Failure> {
     let key = key_file::generate()?;
     key_file::write(&folder.join(format!("{name}.key")), &key)?;
     Ok(key.public())

@@ -1,12 +1,13 @@
-//! Serve the HTTP side of a node: explorer, tiles, metrics, health.
+//! Serve the HTTP side of a node: explorer, tiles, metrics, health; and witness other logs.
 //!
-//! Everything here reads: the ledger through a `Reader`, the node through the [`NodeView`] it publishes. Nothing is
-//! handed back to the node, so an open browser can slow no station of the pipeline.
+//! All but the witness reads: the ledger through a `Reader`, the node through the [`NodeView`] it publishes. Nothing is
+//! handed back to the node, so an open browser can slow no station of the pipeline. The [`Witness`] has a key and a
+//! file of its own, and knows nothing of this node's ledger.
 //!
 //! ```text
 //!  store::Reader ─┐
-//!                 ├─▶ router ─▶ serve ─▶ browsers, auditors, Prometheus, load balancers
-//!  NodeView ──────┘   pages     connections, bounded
+//!  NodeView ──────┼─▶ router ─▶ serve ─▶ browsers, auditors, Prometheus, load balancers, other logs
+//!  Witness ───────┘   pages     connections, bounded
 //!                     tiles
 //! ```
 
@@ -16,13 +17,16 @@ mod health;
 mod limits;
 mod links;
 mod metrics;
+mod proofs;
 mod refusal;
 mod router;
 mod serve;
 mod show;
 mod tiles;
 mod view;
+mod witness;
 
-pub use router::router;
+pub use router::{Served, router};
 pub use serve::serve;
-pub use view::{CursorView, NodeView, PeerView};
+pub use view::{CursorView, NodeView, PeerView, WitnessView};
+pub use witness::{WITNESS_LOCK, Witness, WitnessSetup, WitnessStore, WitnessTrouble, init_heads};

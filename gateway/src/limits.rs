@@ -8,6 +8,10 @@ pub(crate) const ROWS_MAX: usize = 50;
 pub(crate) const DOCUMENT_ROWS_MAX: usize = 20;
 /// Bytes of JSON shown on one page, before escaping.
 pub(crate) const SHOWN_BYTES_MAX: usize = 64 << 10;
+/// Proofs of state and history, trust bundles, that are made at once; the others wait.
+pub(crate) const PROOFS_AT_ONCE_MAX: usize = 4;
+/// Versions of a history proof that is asked for here.
+pub(crate) const PROVED_VERSIONS_MAX: u64 = 256;
 /// Hashes of a full tile, entries of a full bundle (c2sp.org/tlog-tiles).
 pub(crate) const TILE_WIDTH: u64 = 256;
 /// Bytes of an entry bundle, before compression.
@@ -24,6 +28,8 @@ pub(crate) const CONNECTIONS_MAX: u32 = 256;
 pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Seconds to wait for a request's head, also on an idle connection.
 pub(crate) const HEAD_SECONDS_MAX: u64 = 10;
+/// Seconds to wait for a request's body.
+pub(crate) const BODY_SECONDS_MAX: u64 = 10;
 /// Seconds until a connection is asked to end, so that nobody keeps one for ever.
 pub(crate) const CONNECTION_SECONDS_MAX: u64 = 120;
 /// Seconds that an answer under way has to finish after that.

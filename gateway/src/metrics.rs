@@ -1,7 +1,7 @@
 //! Write the node's numbers in the Prometheus text format (version 0.0.4).
 
 use crate::explorer::Explorer;
-use crate::view::{NodeView, PeerView};
+use crate::view::{NodeView, PeerView, WitnessView};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -31,6 +31,7 @@ fn exposition(view: &NodeView, healthy: bool) -> String {
     page.number("mempool_transactions", "Transactions that wait to be proposed.", view.mempool_transactions);
     page.number("mempool_bytes", "Bytes of transactions that wait to be proposed.", view.mempool_bytes);
     peers(&mut page, &view.peers);
+    witnesses(&mut page, &view.witnesses);
     page.text
 }
 
@@ -57,6 +58,12 @@ fn peers(page: &mut Page, peers: &[PeerView]) {
     let labelled: Vec<_> = peers.iter().map(|peer| ([("peer", &peer.node[..])], peer.cosigned_size)).collect();
     let samples: Vec<_> = labelled.iter().map(|(labels, size)| (&labels[..], *size)).collect();
     page.gauge("peer_cosigned_size", "The largest tree size that a peer cosigned.", &samples);
+}
+
+fn witnesses(page: &mut Page, witnesses: &[WitnessView]) {
+    let labelled: Vec<_> = witnesses.iter().map(|of| ([("witness", &of.name[..])], of.size)).collect();
+    let samples: Vec<_> = labelled.iter().map(|(labels, size)| (&labels[..], *size)).collect();
+    page.gauge("witness_cosigned_size", "The largest tree size that a witness outside cosigned.", &samples);
 }
 
 /// A sample: its labels and its value.

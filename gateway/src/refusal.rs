@@ -6,6 +6,7 @@ use crate::show::visible;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
+use countersign_ledger::LedgerError;
 use countersign_ledger::store::kv::KvError;
 use countersign_proof::ProofError;
 use thiserror::Error;
@@ -28,6 +29,12 @@ pub(crate) enum Refusal {
     /// The operator must look at the node.
     #[error("the node could not read its ledger; its log says why")]
     Store(#[from] KvError),
+    /// The operator must look at the node.
+    #[error("the node could not read its ledger; its log says why")]
+    Ledger(#[from] LedgerError),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Ended,
     /// The operator must look: the store holds what it never accepted.
     #[error("the node could not read its ledger; its log says why")]
     Malformed(#[from] ProofError),
@@ -47,7 +54,10 @@ impl Refusal {
             Refusal::AddressTooLong(_) => StatusCode::URI_TOO_LONG,
             Refusal::Missing(_) => StatusCode::NOT_FOUND,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::Store(_) | Refusal::Malformed(_) | Refusal::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Ended => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Store(_) | Refusal::Ledger(_) | Refusal::Malformed(_) | Refusal::Template(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -60,6 +70,7 @@ impl Refusal {
     fn log(&self) {
         match self {
             Refusal::Store(error) => tracing::error!(%error, "the ledger could not be read"),
+            Refusal::Ledger(error) => tracing::error!(%error, "the ledger could not be read"),
             Refusal::Malformed(error) => tracing::error!(%error, "the ledger holds malformed bytes"),
             Refusal::Template(error) => tracing::error!(%error, "a template failed"),
             _ => {}

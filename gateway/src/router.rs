@@ -4,9 +4,11 @@ use crate::explorer::{self, Explorer};
 use crate::health::health;
 use crate::limits::URI_BYTES_MAX;
 use crate::metrics::metrics;
+use crate::proofs::{self, Proofs};
 use crate::refusal::Refusal;
 use crate::tiles;
 use crate::view::NodeView;
+use crate::witness::{self, Witness};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderValue;
@@ -17,6 +19,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use countersign_ledger::store::Reader;
+use countersign_proof::{Genesis, KeyPair};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -25,13 +28,31 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
                       frame-ancestors 'none'";
 const STYLE: &str = include_str!("../templates/style.css");
 
-/// The HTTP side of a node: `/explorer` and what is under it, `/checkpoint`, `/policy`, `/tile/...`, `/metrics`,
-/// `/health`.
+/// What the HTTP side is made from.
+pub struct Served {
+    /// The node's ledger.
+    pub reader: Reader,
+    /// The genesis of it.
+    pub genesis: Arc<Genesis>,
+    /// The node's log key, for COSE receipts over certified roots; none at an observer.
+    pub log: Option<KeyPair>,
+    /// What the node publishes of itself.
+    pub view: watch::Receiver<Arc<NodeView>>,
+    /// The witness of other logs, where there is one.
+    pub witness: Option<Arc<Witness>>,
+}
+
+/// The HTTP side of a node: `/explorer` and what is under it, `/checkpoint`, `/policy`, `/tile/...`, `/proofs/...`,
+/// `/trust-bundle`, `/metrics`, `/health`; and `/add-checkpoint` where there is a witness.
 ///
-/// Every request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
+/// Every other request reads; none waits on the node. Reads block for well under a millisecond a row and pages are bounded,
 /// so they run where they are asked, and a simulation sees them in one order. When the sender of `view` is dropped,
 /// `/health` says that the node has stopped.
-pub fn router(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Router {
+pub fn router(served: Served) -> Router {
+    let Served { reader, genesis, log, view, witness } = served;
+    let witness = witness.map_or_else(Router::new, witness::router);
+    let proofs = Proofs::new(reader.clone(), genesis, log);
+    let node = Explorer::new(reader, view);
     Router::new()
         .route("/", get(|| async { Redirect::to("/explorer") }))
         .route("/health", get(health))
@@ -46,11 +67,13 @@ pub fn router(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Router {
         .route("/explorer/documents/{collection}", get(explorer::documents))
         .route("/explorer/document", get(explorer::document))
         .route("/explorer/search", get(explorer::search))
-        .merge(tiles::router(reader.clone()))
+        .merge(tiles::router(node.clone()))
+        .merge(proofs::router(proofs))
+        .merge(witness)
         .fallback(|| async { Refusal::Missing("there is no such page".into()) })
         .method_not_allowed_fallback(|| async { Refusal::Method })
         .layer(from_fn(guard))
-        .with_state(Explorer::new(reader, view))
+        .with_state(node)
 }
 
 /// Turns away an address that is too long and puts the security headers on every answer.

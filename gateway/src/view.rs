@@ -37,6 +37,8 @@ pub struct NodeView {
     pub missing: Vec<String>,
     /// The other nodes of the network.
     pub peers: Vec<PeerView>,
+    /// The witnesses outside that are asked to cosign this ledger.
+    pub witnesses: Vec<WitnessView>,
     /// Transactions that wait to be proposed.
     pub mempool_transactions: u64,
     /// Their bytes.
@@ -71,7 +73,28 @@ pub struct PeerView {
     pub cosigned_size: u64,
 }
 
+/// A witness outside, and the newest cosignature of it.
+#[derive(Debug, Clone, Default)]
+pub struct WitnessView {
+    /// Its name.
+    pub name: String,
+    /// The largest size that it cosigned since this node started; 0 for none.
+    pub size: u64,
+    /// Its line over that certified checkpoint, which holds; empty for none.
+    pub line: String,
+}
+
 impl NodeView {
+    /// The lines of the witnesses that have cosigned exactly this size.
+    pub(crate) fn witness_lines(&self, size: u64) -> String {
+        self.witnesses.iter().filter(|witness| witness.size == size).map(|witness| witness.line.as_str()).collect()
+    }
+
+    /// The largest size that a witness has cosigned; none when none has.
+    pub(crate) fn witnessed_size(&self) -> Option<u64> {
+        self.witnesses.iter().map(|witness| witness.size).filter(|size| *size > 0).max()
+    }
+
     /// The six cursors under their names, the furthest first.
     pub(crate) fn cursors(&self) -> [(&'static str, CursorView); 6] {
         [

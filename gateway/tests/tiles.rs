@@ -4,6 +4,7 @@ mod common;
 
 use axum::http::{Method, Request};
 use common::{Network, Site};
+use countersign_gateway::{NodeView, WitnessView};
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -217,7 +218,11 @@ async fn answers_say_what_they_are_and_how_long_they_hold() {
     let explorer = site.get("/explorer").await.headers;
     assert_eq!(explorer["cache-control"], "no-store");
     assert!(explorer.get("access-control-allow-origin").is_none(), "pages for people stay closed to other sites");
-    assert_eq!(site.status("/policy?epoch=0").await, 400, "another epoch is not answered with this one");
+    assert_eq!(site.page("/policy?epoch=0").await, site.page("/policy").await);
+    assert_eq!(site.status("/policy?epoch=1").await, 404, "another epoch is not answered with this one");
+    for wrong in ["/policy?epoch=", "/policy?epoch=-1", "/policy?epoch=0&epoch=0", "/policy?epoc=0"] {
+        assert_eq!(site.status(wrong).await, 400, "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -250,4 +255,24 @@ async fn bundles_are_compressed_for_who_can_read_that() {
     assert!(head.bytes.is_empty() && head.headers["content-encoding"] == "gzip");
     let tile = site.ask(Request::get("/tile/0/000").header("accept-encoding", "gzip")).await;
     assert!(tile.headers.get("content-encoding").is_none(), "hashes cannot be compressed");
+}
+
+#[tokio::test]
+async fn a_checkpoint_has_the_lines_of_the_witnesses_over_exactly_it_and_waits_for_none() {
+    let mut network = Network::found();
+    network.certify();
+    let bare = network.site(network.view()).page("/checkpoint").await;
+    let witness = |name: &str, size| WitnessView { name: name.into(), size, line: format!("\u{2014} {name} AAAA\n") };
+    let view = NodeView { witnesses: vec![witness("a/1", 2), witness("b/1", 2), witness("c/1", 0)], ..network.view() };
+    let site = network.site(view);
+    let both = format!("{bare}\u{2014} a/1 AAAA\n\u{2014} b/1 AAAA\n");
+    assert_eq!(site.page("/checkpoint").await, both);
+    network.fill(&[1]);
+    network.certify();
+    let newer = site.page("/checkpoint").await;
+    assert!(newer.lines().nth(1) == Some("4") && !newer.contains("a/1"), "{newer}");
+    assert_eq!(site.page("/checkpoint/witnessed").await, both);
+    let metrics = site.page("/metrics").await;
+    assert!(metrics.contains("countersign_witness_cosigned_size{witness=\"b/1\"} 2\n"), "{metrics}");
+    assert_eq!(network.site(network.view()).status("/checkpoint/witnessed").await, 404);
 }

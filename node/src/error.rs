@@ -1,6 +1,7 @@
 //! Say why a node does not start or has stopped.
 
 use countersign_consensus::ConsensusError;
+use countersign_gateway::WitnessTrouble;
 use countersign_ledger::LedgerError;
 use countersign_ledger::store::kv::KvError;
 use countersign_p2p::P2pError;
@@ -27,6 +28,9 @@ pub enum NodeError {
     /// The sign lock.
     #[error("sign lock: {0}")]
     SignLock(String),
+    /// The witness of other logs.
+    #[error(transparent)]
+    Witness(#[from] WitnessTrouble),
     /// The Raft log is gone though this node has voted.
     #[error(
         "the raft log of id {0} is gone: rejoin under a new id (countersign node admit --rejoin), never start empty"
@@ -61,6 +65,9 @@ impl NodeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             NodeError::Config(_) | NodeError::Folder(_) | NodeError::Server(_) | NodeError::P2p(_) => 10,
+            NodeError::Witness(WitnessTrouble::Setup(_)) => 10,
+            NodeError::Witness(WitnessTrouble::Lock(_)) => 11,
+            NodeError::Witness(WitnessTrouble::Store(_) | WitnessTrouble::Stopped) => 12,
             NodeError::SignLock(_) | NodeError::LostLog(_) | NodeError::Ledger(_) => 11,
             NodeError::File { .. } => 12,
             NodeError::Consensus(_) | NodeError::RaftDied(_) => 13,

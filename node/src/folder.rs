@@ -3,6 +3,7 @@
 use crate::NodeError;
 use crate::files::FolderFiles;
 use crate::sign_lock::SignLock;
+use crate::witness::{OutsideWitness, WitnessConfig};
 use countersign_client::key_file;
 use countersign_proof::{Genesis, Hash, KeyPair};
 use serde::Deserialize;
@@ -27,6 +28,11 @@ pub struct Config {
     /// Raft entries kept behind what may be purged, so that a member a little behind needs no catch-up.
     #[serde(default = "log_entries_kept")]
     pub log_entries_kept: u64,
+    /// The other logs that this node witnesses, on its http address.
+    pub witness: Option<WitnessConfig>,
+    /// The witnesses outside that are asked to cosign this ledger.
+    #[serde(default)]
+    pub witnesses: Vec<OutsideWitness>,
 }
 
 fn log_entries_kept() -> u64 {
@@ -118,7 +124,7 @@ fn read_secrets(path: &Path) -> Result<NodeSecrets, NodeError> {
     Ok(NodeSecrets { tls, voter: Some(voter) })
 }
 
-fn read_key(folder: &Path, role: &str) -> Result<KeyPair, NodeError> {
+pub(crate) fn read_key(folder: &Path, role: &str) -> Result<KeyPair, NodeError> {
     let path = folder.join("keys").join(format!("{role}.key"));
     key_file::read(&path).map_err(|e| NodeError::Folder(e.to_string()))
 }

@@ -42,6 +42,7 @@ mod submit;
 mod verifier;
 mod view;
 mod wire;
+mod witness;
 
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use cursors::{Applied, Certified, Signed};
@@ -55,3 +56,4 @@ pub use sign_lock::SignLock;
 pub use start::{Identity, Node, Seams, start};
 pub use submit::{Answer, Level, Recorded};
 pub use verifier::{Verified, Verifier};
+pub use witness::{FollowedLog, OutsideWitness, WitnessConfig, init_witness};

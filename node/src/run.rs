@@ -6,9 +6,9 @@ use crate::clock::SystemClock;
 use crate::files::FolderFiles;
 use crate::folder::Folder;
 use crate::start::{Identity, Seams, start};
-use crate::{NodeError, view};
+use crate::{NodeError, view, witness};
 use countersign_consensus::{FAMILIES, Settings};
-use countersign_gateway::NodeView;
+use countersign_gateway::{NodeView, Served};
 use countersign_ledger::store::{RocksKv, open_database};
 use countersign_p2p::TcpSockets;
 use countersign_proof::Hash;
@@ -67,6 +67,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let witness = witness::open(&path, &config, &secrets, clock())?;
+    let reached = witness::reached(&path, &config.witnesses)?;
     let host = config.api.rsplit_once(':').map_or("", |(host, _)| host);
     let tls = api::ApiTls::prepare(&path, &secrets.tls, host)?;
     let seams = Seams {
@@ -79,6 +81,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         consensus: Settings { log_entries_kept: config.log_entries_kept, ..Settings::new(0) },
         stations: stations.clone(),
     };
+    let log = secrets.voter.as_ref().map(|voter| voter.log.clone());
     let identity = Identity { node: config.node.clone(), secrets, genesis, listen: config.listen.clone() };
     let starting = start(identity, seams);
     let mut node = tokio::select! {
@@ -86,6 +89,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         () = stop.asked() => return Ok(()),
         node = starting => node?,
     };
+    let (pushes, cosigned) = witness::pushes(reached, &node.reader(), &node.api.certified);
+    stations.spawn(witness::run(pushes));
     tracing::info!(node = config.node, listen = config.listen, api = config.api, "node runs");
     let (ending, ended) = watch::channel(());
     let quit = move || {
@@ -96,8 +101,10 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
     servers.spawn_on(api::serve(node.api.clone(), api_listener, tls, quit()), &stations);
     if let Some(listener) = http_listener {
         let (views, seen) = watch::channel(Arc::new(NodeView::default()));
-        stations.spawn(view::run(node.api.clone(), views));
-        let serving = countersign_gateway::serve(listener, countersign_gateway::router(node.reader(), seen), quit());
+        stations.spawn(view::run(node.api.clone(), cosigned, views));
+        let (reader, genesis) = (node.reader(), node.api.genesis.clone());
+        let router = countersign_gateway::router(Served { reader, genesis, log, view: seen, witness });
+        let serving = countersign_gateway::serve(listener, router, quit());
         servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);
     }
     let reason = tokio::select! {

@@ -1,6 +1,7 @@
 //! Show the node to the gateway: a snapshot of its status, published when it changes.
 
 use crate::api::Api;
+use crate::witness::Cosigned;
 use countersign_gateway::{CursorView, NodeView, PeerView};
 use countersign_proto::v1;
 use std::sync::Arc;
@@ -10,10 +11,10 @@ use tokio::sync::watch;
 const VIEW_EVERY: Duration = Duration::from_millis(250);
 
 /// Publishes until nobody looks.
-pub(crate) async fn run(api: Api, views: watch::Sender<Arc<NodeView>>) {
+pub(crate) async fn run(api: Api, cosigned: watch::Receiver<Cosigned>, views: watch::Sender<Arc<NodeView>>) {
     while !views.is_closed() {
         match api.status() {
-            Ok(status) => drop(views.send_replace(Arc::new(view(status)))),
+            Ok(status) => drop(views.send_replace(Arc::new(view(status, &cosigned.borrow())))),
             Err(refusal) => views.send_modify(|view| {
                 let view = Arc::make_mut(view);
                 view.healthy = false;
@@ -24,7 +25,7 @@ pub(crate) async fn run(api: Api, views: watch::Sender<Arc<NodeView>>) {
     }
 }
 
-fn view(status: v1::Status) -> NodeView {
+fn view(status: v1::Status, cosigned: &Cosigned) -> NodeView {
     let cursor = |cursor: Option<v1::Cursor>| {
         cursor.map(|cursor| CursorView { index: cursor.index, height: cursor.height }).unwrap_or_default()
     };
@@ -44,6 +45,7 @@ fn view(status: v1::Status) -> NodeView {
         tree_size: status.tree_size,
         certified_size: status.certified_size,
         missing: status.missing,
+        witnesses: cosigned.values().cloned().collect(),
         peers: status.peers.into_iter().map(peer).collect(),
         mempool_transactions: status.mempool_transactions,
         mempool_bytes: status.mempool_bytes,

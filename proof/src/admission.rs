@@ -77,7 +77,7 @@ pub fn check_activation(
         let line = parsed.signatures.iter().find(|line| line.name == node && line.id == key.id());
         let missing =
             || ProofError::malformed("activate.checkpoint", format!("{node}, which joins, has not cosigned it"));
-        crate::checkpoint::check_cosignature_line(certified.checkpoint(), line.ok_or_else(missing)?, &key)?;
+        crate::checkpoint::check_cosignature_line(&parsed.text, line.ok_or_else(missing)?, &key)?;
     }
     Ok(certified.checkpoint().clone())
 }

@@ -25,18 +25,30 @@ impl Checkpoint {
 
     /// Reads exactly three lines.
     pub fn parse(text: &str) -> Result<Checkpoint, ProofError> {
+        match Checkpoint::parse_extended(text)? {
+            (checkpoint, 0) => Ok(checkpoint),
+            _ => Err(ProofError::malformed("checkpoint", "not three lines")),
+        }
+    }
+
+    /// Reads three lines and counts the extension lines after them, which C2SP allows and no log of ours writes.
+    pub(crate) fn parse_extended(text: &str) -> Result<(Checkpoint, usize), ProofError> {
         let wrong = |reason: &str| ProofError::malformed("checkpoint", reason);
         let lines: Vec<&str> =
             text.strip_suffix('\n').ok_or_else(|| wrong("no line feed at the end"))?.split('\n').collect();
-        let [origin, size, root] = lines[..] else {
+        let [origin, size, root, extensions @ ..] = &lines[..] else {
             return Err(wrong("not three lines"));
         };
+        if origin.is_empty() || extensions.iter().any(|line| line.is_empty()) {
+            return Err(wrong("an empty line"));
+        }
         let number: u64 = size.parse().map_err(|_| wrong("the size is no number"))?;
-        if number.to_string() != size || number > crate::INTEGER_MAX {
+        if number.to_string() != *size || number > crate::INTEGER_MAX {
             return Err(wrong("the size is not in its one decimal form"));
         }
         let bytes = BASE64_STANDARD.decode(root).map_err(|_| wrong("the root is not base64"))?;
-        Ok(Checkpoint { origin: origin.to_owned(), size: number, root: Hash::from_slice("checkpoint.root", &bytes)? })
+        let root = Hash::from_slice("checkpoint.root", &bytes)?;
+        Ok((Checkpoint { origin: (*origin).to_owned(), size: number, root }, extensions.len()))
     }
 
     /// The log signature line of a node, under its log key.
@@ -53,8 +65,13 @@ impl Checkpoint {
 
     /// What a cosigner signs (C2SP tlog-cosignature, type 0x04).
     pub fn cosigned_message(&self, time: u64) -> Vec<u8> {
-        format!("cosignature/v1\ntime {time}\n{}", self.to_text()).into_bytes()
+        cosigned_message(&self.to_text(), time)
     }
+}
+
+/// What a cosigner signs of a checkpoint's text, extension lines included.
+pub(crate) fn cosigned_message(text: &str, time: u64) -> Vec<u8> {
+    format!("cosignature/v1\ntime {time}\n{text}").into_bytes()
 }
 
 /// One node's countersignature over a checkpoint.
@@ -200,10 +217,10 @@ pub(crate) fn certify(note: &str, parsed: &Note, tally: &Tally<'_>) -> Result<Ce
     let mut signed = Signed::new();
     for line in &parsed.signatures {
         if let Some(key) = tally.log_key_of(line) {
-            check_log_line(&checkpoint, line, &key).at(Check::LogSignature)?;
+            check_log_line(&parsed.text, line, &key).at(Check::LogSignature)?;
             logged |= tally.counts(&key, checkpoint.size);
         } else if let Some(key) = tally.cosign_key_of(line) {
-            let time = check_cosignature_line(&checkpoint, line, &key).at(Check::Quorum)?;
+            let time = check_cosignature_line(&parsed.text, line, &key).at(Check::Quorum)?;
             if tally.counts(&key, checkpoint.size) {
                 signed.insert((line.name.clone(), key.key), time);
             }
@@ -232,26 +249,18 @@ fn count(membership: &Membership, signed: &Signed) -> Count {
     }
 }
 
-pub(crate) fn check_log_line(
-    checkpoint: &Checkpoint,
-    line: &NoteSignature,
-    key: &VerifierKey,
-) -> Result<(), ProofError> {
+pub(crate) fn check_log_line(text: &str, line: &NoteSignature, key: &VerifierKey) -> Result<(), ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("log signature {}", hex::encode(line.id)) };
     let signature = line.signature.as_slice().try_into().map_err(|_| false_line())?;
-    let holds = key.key.verify_strict(checkpoint.to_text().as_bytes(), signature);
+    let holds = key.key.verify_strict(text.as_bytes(), signature);
     if holds { Ok(()) } else { Err(false_line()) }
 }
 
-pub(crate) fn check_cosignature_line(
-    checkpoint: &Checkpoint,
-    line: &NoteSignature,
-    key: &VerifierKey,
-) -> Result<u64, ProofError> {
+pub(crate) fn check_cosignature_line(text: &str, line: &NoteSignature, key: &VerifierKey) -> Result<u64, ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("cosignature of {}", line.name) };
     let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(false_line)?;
     let time = u64::from_be_bytes(*time);
     let signature = signature.try_into().map_err(|_| false_line())?;
-    let holds = key.key.verify_strict(&checkpoint.cosigned_message(time), signature);
+    let holds = key.key.verify_strict(&cosigned_message(text, time), signature);
     if holds { Ok(time) } else { Err(false_line()) }
 }

@@ -351,22 +351,22 @@ impl Cosigned {
                 .map(|key| VerifierKey::cosigner(&line.name, key))
                 .find(|key| key.id() == line.id);
             if let Some(key) = cosigner {
-                let time = check_cosignature_line(&checkpoint, line, &key).at(Check::Evidence)?;
+                let time = check_cosignature_line(&note.text, line, &key).at(Check::Evidence)?;
                 if trust.counts(&key.key, checkpoint.size) {
                     signed.insert((line.name.clone(), key.key), time);
                 }
             } else {
-                check_as_log(trust, &checkpoint, line)?;
+                check_as_log(trust, &note.text, line)?;
             }
         }
         Ok(Cosigned { checkpoint, signed })
     }
 }
 
-fn check_as_log(trust: &Trust, checkpoint: &Checkpoint, line: &NoteSignature) -> Result<(), Refusal> {
+fn check_as_log(trust: &Trust, text: &str, line: &NoteSignature) -> Result<(), Refusal> {
     let memberships = trust.epochs().iter().map(|epoch| &epoch.membership);
     match memberships.filter_map(|membership| membership.log_key_of(trust.origin(), line)).next() {
-        Some(key) => check_log_line(checkpoint, line, &key).at(Check::LogSignature),
+        Some(key) => check_log_line(text, line, &key).at(Check::LogSignature),
         None => Ok(()),
     }
 }

@@ -37,6 +37,7 @@ mod transaction;
 mod trust;
 mod trust_bundle;
 mod version;
+mod witnessing;
 
 pub use admission::{Admission, AdmittedNode, check_activation, joining};
 pub use canonical::{INTEGER_MAX, canonical, parse_canonical, parse_json};
@@ -72,3 +73,6 @@ pub use transaction::{
 pub use trust::{Anchor, Change, Epoch, PinnedEpoch, Trust};
 pub use trust_bundle::TrustBundle;
 pub use version::{VersionRecord, salt, state_key, value_hash};
+pub use witnessing::{
+    AddCheckpoint, FollowingHead, SignedHead, WitnessRefusal, WitnessedHead, WitnessedLog, cosignature_by,
+};

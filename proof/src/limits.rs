@@ -54,10 +54,22 @@ pub const RECEIPT_BYTES_MAX: usize = 128 << 10;
 pub const COSE_BYTES_MAX: usize = 4 << 10;
 /// Siblings of a state proof: the key's bits.
 pub const STATE_SIBLINGS_MAX: usize = 256;
+/// Hashes of an `add-checkpoint` request; C2SP allows no more.
+pub const ADD_CHECKPOINT_HASHES_MAX: usize = 63;
+/// Bytes of an `add-checkpoint` request: sizes, hashes, note.
+pub const ADD_CHECKPOINT_BYTES_MAX: usize = 64 + 45 * ADD_CHECKPOINT_HASHES_MAX + NOTE_BYTES_MAX;
+/// Bytes of the text of a checkpoint that a witness cosigns, its origin and extension lines included.
+pub const WITNESSED_TEXT_BYTES_MAX: usize = 2 << 10;
+/// Logs that one witness follows.
+pub const WITNESSED_LOGS_MAX: usize = 64;
+/// Keys of a log that a witness follows.
+pub const WITNESSED_KEYS_MAX: usize = ORGANISATIONS_MAX;
 /// Transactions of one proposal.
 pub const PROPOSAL_TRANSACTIONS_MAX: usize = 65_536;
 
 const _: () = assert!(LEAF_BYTES_MAX <= u16::MAX as usize, "an entry bundle prefixes each leaf with its u16 length");
 const _: () = assert!(POLICY_ITEMS_MAX > ORGANISATIONS_MAX, "a group for each organisation, and their quorum");
 const _: () = assert!(NOTE_BYTES_MAX < RECEIPT_BYTES_MAX);
+const _: () = assert!(PATH_HASHES_MAX < ADD_CHECKPOINT_HASHES_MAX, "a witness reads the path between any two logs");
+const _: () = assert!(WITNESSED_TEXT_BYTES_MAX + WITNESSED_KEYS_MAX * (VKEY_BYTES_MAX + 128) < NOTE_BYTES_MAX);
 const _: () = assert!(34 * (PATH_HASHES_MAX + 1) + VKEY_BYTES_MAX + 256 < COSE_BYTES_MAX);

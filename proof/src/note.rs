@@ -59,6 +59,11 @@ impl VerifierKey {
         Ok(key)
     }
 
+    /// Whether it is a cosigner's (type 0x04), not a log's own.
+    pub fn is_cosigner(&self) -> bool {
+        self.kind == TYPE_COSIGNATURE
+    }
+
     /// The four bytes that stand before each of its signatures.
     pub fn id(&self) -> [u8; 4] {
         let mut hasher = Sha256::new();

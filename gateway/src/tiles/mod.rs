@@ -10,4 +10,6 @@ mod plain;
 mod policy;
 mod router;
 
+pub(crate) use checkpoint::newest_certificate;
+pub(crate) use plain::{Plain, newest, text};
 pub(crate) use router::router;

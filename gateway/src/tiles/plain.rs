@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 /// A refusal without a page around its sentence.
-pub(super) struct Plain(Refusal);
+pub(crate) struct Plain(Refusal);
 
 impl<E: Into<Refusal>> From<E> for Plain {
     fn from(error: E) -> Plain {
@@ -22,7 +22,7 @@ impl IntoResponse for Plain {
 }
 
 /// A text that the next certificate may change.
-pub(super) fn newest(body: String) -> Response {
+pub(crate) fn newest(body: String) -> Response {
     let mut response = text(StatusCode::OK, body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
@@ -34,6 +34,7 @@ pub(super) fn immutable(bytes: Vec<u8>) -> Response {
     ([(CONTENT_TYPE, "application/octet-stream"), cached], bytes).into_response()
 }
 
-fn text(status: StatusCode, body: String) -> Response {
+/// A sentence, or lines, for programs.
+pub(crate) fn text(status: StatusCode, body: String) -> Response {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

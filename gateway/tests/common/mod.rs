@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
-use countersign_gateway::{CursorView, NodeView, PeerView, router};
+use countersign_gateway::{CursorView, NodeView, PeerView, Served, Witness, router};
 use countersign_ledger::judge;
 use countersign_ledger::store::{Ledger, MemoryKv, Position, Reader};
 use countersign_proof::operation::Change;
@@ -137,6 +137,7 @@ impl Network {
             certified_size,
             missing: vec!["dock.example".into()],
             peers: NODES[1..].iter().map(|node| peer(node, certified_size)).collect(),
+            witnesses: Vec::new(),
             mempool_transactions: 7,
             mempool_bytes: 4096,
             healthy: true,
@@ -146,8 +147,15 @@ impl Network {
 
     /// A site over this ledger and this view.
     pub fn site(&self, view: NodeView) -> Site {
+        self.site_with(view, None)
+    }
+
+    /// The same, with a witness of other logs.
+    pub fn site_with(&self, view: NodeView, witness: Option<Arc<Witness>>) -> Site {
         let (publish, view) = watch::channel(Arc::new(view));
-        Site { router: router(self.reader(), view), publish: Some(publish) }
+        let (genesis, log) = (Arc::new(self.genesis.clone()), Some(self.key("acme.example/1/log")));
+        let served = Served { reader: self.reader(), genesis, log, view, witness };
+        Site { router: router(served), publish: Some(publish) }
     }
 }
 
