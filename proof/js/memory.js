@@ -3,12 +3,12 @@
 import { parse } from "./canonical.js";
 import { verifyConsistency } from "./consistency_proof.js";
 import { hasExactly } from "./form.js";
-import { MEMORY_BYTES_MAX, NESTING_MAX } from "./limits.js";
+import { JSON_DEPTH_MAX, MEMORY_BYTES_MAX } from "./limits.js";
 import { demand } from "./refusal.js";
 
 /** Checks `{size, root}` of a certificate against a memory; below it only a consistency proof joins the two. */
 export async function checkMemory(trust, file, { size, root }, consistencyFile = null) {
-  const memory = parse(file, { bytes: MEMORY_BYTES_MAX, nesting: NESTING_MAX });
+  const memory = parse(file, { bytes: MEMORY_BYTES_MAX, nesting: JSON_DEPTH_MAX });
   const formed = hasExactly(memory, "kind note v") && memory.kind === "memory" && memory.v === 1;
   demand(formed, "file", "not a memory");
   const remembered = await trust.certify(memory.note);

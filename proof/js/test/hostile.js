@@ -248,7 +248,7 @@ test("a large file of the wrong content is refused in time", async () => {
   await refused("file", () =>
     READERS.history(`{"earlier":${inner},"from":0,"kind":"history-proof","state":{},"to":0,"v":1}`),
   );
-  await refused("file", () =>
+  await refused("epochs", () =>
     READERS.exhibit(
       `{"kind":"exhibit","proof":"","trust":{"changes":${inner},"genesis":{},"kind":"trust-bundle","v":1},"v":1}`,
     ),
