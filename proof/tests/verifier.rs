@@ -319,7 +319,7 @@ fn each_check_has_its_name_and_its_exit_code() {
         sealed.out.starts_with("signatures hold, not yet verified\n")
             && sealed.out.contains("acme.example answers for it")
     );
-    assert!(sealed.err.contains("re-execution") && sealed.err.lines().count() == 1, "{}", sealed.err);
+    assert!(sealed.err.contains("countersign audit --level full") && sealed.err.lines().count() == 1, "{}", sealed.err);
     let json: Value =
         serde_json::from_str(&desk.run(&format!("evidence false-seal --json {GENESIS}")).out).expect("JSON");
     assert_eq!(json["verified"], false);
@@ -458,6 +458,25 @@ fn a_memory_that_cannot_be_read_is_named_and_another_ledgers_is_left_alone() {
     assert_eq!(desk.get("memory"), other.as_bytes());
     run("receipt receipt").says(&["nothing was verified here before"]);
     assert_eq!(desk.get("memory"), other.as_bytes(), "each ledger has a file of its own");
+}
+
+#[test]
+fn a_closed_output_turns_no_verdict_into_another() {
+    let desk = Desk::new();
+    desk.put("bad", "hello");
+    let code = |line: &str| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        desk.run_with(&format!("{line} {GENESIS}"), |command| {
+            command.stdout(writer);
+        })
+        .code
+    };
+    for json in ["", " --json"] {
+        assert_eq!(code(&format!("receipt receipt{json}")), 0);
+        assert_eq!(code(&format!("receipt bad{json}")), 11);
+        assert_eq!(code(&format!("evidence false-seal{json}")), 13);
+    }
 }
 
 #[test]
