@@ -405,6 +405,8 @@ fn nothing_below_or_beside_what_was_verified_before_is_believed() {
     run("receipt early --joined-by consistency").refuses(12, "joins other checkpoints");
     run("receipt receipt --no-memory").says(&["memory         none"]);
     run("receipt early --memory elsewhere").says(&["nothing was verified here before"]);
+    desk.run("receipt late --epoch epoch --memory elsewhere")
+        .says(&["a checkpoint of size 4 was verified here before"]);
     desk.run("receipt late --epoch epoch").says(&["a checkpoint of size 12 was verified here before"]);
     let json = desk.run(&format!("receipt early --json {trust}"));
     assert_eq!(

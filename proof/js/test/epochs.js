@@ -315,12 +315,16 @@ test("consistency joins two certificates, each under its own epoch", async () =>
 });
 
 test("a memory refuses another log, and an older one unless it is joined", async () => {
-  const { ledger, trusted } = await changing();
+  const { ledger, trusted, pinned } = await changing();
   const trust = await trusted();
   const memory = canonical({ kind: "memory", note: await ledger.note([B, C, E], 8, A), v: 1 });
   const at = async (size) => trust.certify(await ledger.note([A, B, C], size));
   await checkMemory(trust, memory, await at(8));
   await checkMemory(trust, memory, await at(10));
+  const later = await Trust.fromPinnedEpoch(canonical({ ...pinned, after: 9 }));
+  assert.equal((await checkMemory(later, memory, await at(10))).size, 8);
+  const other = await Trust.fromGenesis(canonical({ ...ledger.genesis, time: 1 }));
+  await refused("memory", async () => checkMemory(other, memory, await at(10)));
   await refused("memory", async () => checkMemory(trust, memory, { ...(await at(8)), root: "0".repeat(64) }));
   await refused("memory", async () => checkMemory(trust, memory, await at(4)));
   const proof = async (old, newer) =>

@@ -46,6 +46,8 @@ impl Sources {
     /// Reads the proof file, and establishes trust: the genesis hash, the pinned epoch or the policy first, then epoch by epoch.
     pub(super) fn read(claims: &Claims, file: &Path, file_is: FileIs) -> Result<Sources, CliFailure> {
         let bytes = read(file)?;
+        // Before anything is asked of the anchor: every file but a policy is text.
+        std::str::from_utf8(&bytes).map_err(|_| ProofError::malformed("file", "not UTF-8 text")).at(Check::File)?;
         let given = claims.trust.as_deref().map(read).transpose()?;
         let given = given.map(|bytes| TrustBundle::parse(&bytes)).transpose().at(Check::Epochs)?;
         let (proof, enclosed) = match file_is {

@@ -280,6 +280,8 @@ fn trust(model: &Model) -> Vec<Ruled> {
                 exhibit("{\"kind\":\"trust-bundle\"}", &model.bundle()),
             ),
         ),
+        ("a file is text, whatever it is judged by", 11, within(&joined, vec![0xff])),
+        ("without a bundle a hash alone is no anchor", 2, within(&joined, late.clone().into_bytes())),
         (
             "an exhibit holds no exhibit",
             11,
