@@ -1,8 +1,12 @@
 // Reads and writes canonical JSON (RFC 8785) of I-JSON (RFC 7493), and refuses whatever else.
 
 import { isWellFormed, textOf } from "./bytes.js";
-import { UNQUOTED_BYTES_MAX } from "./limits.js";
+import { TRUST_BYTES_MAX } from "./limits.js";
 import { Refusal, demand } from "./refusal.js";
+
+// Each byte outside of strings may become a value of many bytes in memory. The largest bundle or history proof, and the
+// frame of an exhibit around it, is all that any file may have of it.
+const UNQUOTED_BYTES_MAX = TRUST_BYTES_MAX + 1024;
 
 /**
  * The value of a canonical text. `limits` is `{bytes, nesting}`.

@@ -3,13 +3,13 @@
 import { unhex } from "./bytes.js";
 import { parse } from "./canonical.js";
 import { hasExactly, isHashes } from "./form.js";
-import { CONSISTENCY_BYTES_MAX, NESTING_MAX, PATH_HASHES_MAX } from "./limits.js";
+import { CONSISTENCY_HASHES_MAX, JSON_DEPTH_MAX, PROOF_BYTES_MAX } from "./limits.js";
 import { isConsistent } from "./merkle.js";
 import { demand } from "./refusal.js";
 
 /** `{kind: "consistency", origin, old: certificate, new: certificate}`. */
 export async function verifyConsistency(trust, file) {
-  const proof = parse(file, { bytes: CONSISTENCY_BYTES_MAX, nesting: NESTING_MAX });
+  const proof = parse(file, { bytes: PROOF_BYTES_MAX, nesting: JSON_DEPTH_MAX });
   const formed = hasExactly(proof, "kind new old path v") && proof.kind === "consistency-proof" && proof.v === 1;
   demand(formed, "file", "not a consistency proof");
   checkPath(proof.path);
@@ -21,5 +21,5 @@ export async function verifyConsistency(trust, file) {
 }
 
 export function checkPath(path) {
-  demand(isHashes(path) && path.length <= PATH_HASHES_MAX, "file", "a malformed path");
+  demand(isHashes(path) && path.length <= CONSISTENCY_HASHES_MAX, "file", "a malformed path");
 }

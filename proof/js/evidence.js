@@ -5,14 +5,15 @@ import { parse } from "./canonical.js";
 import { checkLines, parseCheckpoint } from "./checkpoint.js";
 import { checkPath } from "./consistency_proof.js";
 import { hasExactly, isCount, isHash, isNode } from "./form.js";
-import { EVIDENCE_BYTES_MAX, NESTING_MAX } from "./limits.js";
+import { checkPlace } from "./leaf.js";
+import { JSON_DEPTH_MAX, PROOF_BYTES_MAX } from "./limits.js";
 import { isConsistent } from "./merkle.js";
 import { COSIGNATURE } from "./note.js";
 import { demand } from "./refusal.js";
 import { parseTlogProof, provenLeaf } from "./tlog_proof.js";
 
 const KINDS = {
-  "two-proposals": { members: "first second", verify: verifyTwoProposals },
+  "two-proposals": { members: "first second", may: "seal", verify: verifyTwoProposals },
   "two-cosignatures": { members: "first second", verify: verifyTwoCosignatures },
   fork: { members: "new old path root", verify: verifyFork },
   "against-certificate": { members: "certificate note path root", verify: verifyAgainstCertificate },
@@ -24,11 +25,12 @@ const KINDS = {
  * A false seal is only attributed, not shown to be false: `shown` is false then.
  */
 export async function verifyEvidence(trust, file) {
-  const evidence = parse(file, { bytes: EVIDENCE_BYTES_MAX, nesting: NESTING_MAX });
+  const evidence = parse(file, { bytes: PROOF_BYTES_MAX, nesting: JSON_DEPTH_MAX });
   const known = typeof evidence?.what === "string" && Object.hasOwn(KINDS, evidence.what);
   demand(known, "file", "not evidence, or of no known kind");
-  const { members, verify } = KINDS[evidence.what];
-  const formed = hasExactly(evidence, `kind v what ${members}`) && evidence.kind === "evidence" && evidence.v === 1;
+  const { members, may, verify } = KINDS[evidence.what];
+  const names = may && Object.hasOwn(evidence, may) ? `${members} ${may}` : members;
+  const formed = hasExactly(evidence, `kind v what ${names}`) && evidence.kind === "evidence" && evidence.v === 1;
   demand(formed, "file", "malformed evidence");
   const { keys, ...found } = await verify(trust, evidence);
   demand(keys.length > 0, "evidence", "no key that counts made these statements");
@@ -44,26 +46,40 @@ export async function verifyEvidence(trust, file) {
   };
 }
 
-async function verifyTwoProposals(trust, { first, second }) {
+/**
+ * A header names a height and no tree size. So a key that is revoked at a size accuses only by a height that the receipt of
+ * a certified seal shows to lie at or below it; who stole the key later can name any height.
+ */
+async function verifyTwoProposals(trust, { first, second, seal }) {
   const [one, other] = [parseProposal(trust, first), parseProposal(trust, second)];
   for (const name of ["proposer", "term", "height"]) {
     demand(one[name] === other[name], "evidence", `two proposals of different ${name}`);
   }
   demand(first.header < second.header, "evidence", "the two headers are one, or not in order");
+  const size = seal === undefined ? Infinity : await sizeOfHeight(trust, seal, one.height);
   const voters = trust.voters().filter(({ organisation, node }) => `${organisation}/${node}` === one.proposer);
   const keys = [];
   for (const voter of new Map(voters.map((each) => [each.proposal.text, each])).values()) {
-    // A proposal has no size: where the key was ever revoked nothing tells that its owner still held it.
-    if (trust.isRevoked(voter.proposal, Infinity)) continue;
+    if (trust.isRevoked(voter.proposal, size)) continue;
     if ((await signed(voter.proposal, first)) && (await signed(voter.proposal, second))) keys.push(voter);
   }
   return { keys, height: one.height, term: one.term };
 }
 
+/** The tree size after the block of this height, by the receipt of its certified seal. */
+async function sizeOfHeight(trust, file, height) {
+  const receipt = parseTlogProof(file);
+  await trust.certifyCheckpoint(receipt.checkpoint);
+  const { leaf } = await provenLeaf(receipt);
+  checkPlace(leaf, receipt.index, trust.origin);
+  demand(leaf.kind === "seal" && leaf.height === height, "evidence", `the seal is not of height ${height}`);
+  return leaf.first + leaf.leaves;
+}
+
 function parseProposal(trust, proposal) {
   const formed = hasExactly(proposal, "header signature") && typeof proposal.header === "string";
   demand(formed && /^[0-9a-f]{128}$/.test(proposal.signature), "file", "a malformed proposal");
-  const header = parse(proposal.header, { bytes: EVIDENCE_BYTES_MAX, nesting: NESTING_MAX });
+  const header = parse(proposal.header, { bytes: PROOF_BYTES_MAX, nesting: JSON_DEPTH_MAX });
   const names = "count height origin previous proposer term time transactions v";
   demand(hasExactly(header, names) && header.v === 1, "file", "not a proposal's header");
   const { count, height, origin, previous, proposer, term, time, transactions } = header;
@@ -95,14 +111,12 @@ async function verifyFork(trust, { old, new: newNote, root, path }) {
 
 async function verifyAgainstCertificate(trust, { note, certificate, root, path }) {
   const [statement, certified] = [parseStatement(trust, note), await trust.certify(certificate)];
-  const [older, newer] = statement.size <= certified.size ? [statement, certified] : [certified, statement];
-  await checkFork(older, newer, root, path);
+  await checkFork(statement, certified, root, path);
   const keys = await cosigners(trust, statement);
   return { keys, size: statement.size, root: statement.root, certificate: certified };
 }
 
 async function verifyFalseSeal(trust, { seal }) {
-  demand(typeof seal === "string", "file", "malformed evidence");
   const receipt = parseTlogProof(seal);
   demandOrigin(trust, receipt.checkpoint);
   const { leaf } = await provenLeaf(receipt);

@@ -1,11 +1,12 @@
 // Tells whether a member of a file has its form: names, hashes, counts, and no member more or less.
 
 import { utf8 } from "./bytes.js";
-import { DOCUMENT_ID_BYTES_MAX } from "./limits.js";
+import { DOCUMENT_ID_BYTES_MAX, NAME_BYTES_MAX } from "./limits.js";
 
 const HASH = /^[0-9a-f]{64}$/;
-const NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
-const COLLECTION = /^(?:[a-z]|\$[a-z])[a-z0-9_.-]{0,63}$/;
+const NAME = /^[a-z0-9][a-z0-9.-]*$/;
+const COLLECTION = /^[a-z][a-z0-9_.-]*$/;
+const SYSTEM_COLLECTIONS = ["$accounts", "$members", "$nodes", "$rules", "$schemas"];
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 export function isObject(value) {
@@ -37,7 +38,7 @@ export function isPositive(value) {
 
 /** A ledger, an organisation, or the last part of a node or account. */
 export function isName(value) {
-  return typeof value === "string" && NAME.test(value);
+  return typeof value === "string" && value.length <= NAME_BYTES_MAX && NAME.test(value);
 }
 
 /** `<organisation>/<name>`. */
@@ -57,12 +58,14 @@ export function isOrigin(value) {
   return isName(ledger) && isHash(genesis) && rest.length === 0;
 }
 
+/** A collection that a genesis may define. */
 export function isCollection(value) {
-  return typeof value === "string" && value.length <= 64 && COLLECTION.test(value);
+  return typeof value === "string" && value.length <= NAME_BYTES_MAX && COLLECTION.test(value);
 }
 
-export function isSystemCollection(value) {
-  return isCollection(value) && value.startsWith("$");
+/** What a version record may be of. */
+export function isAnyCollection(value) {
+  return isCollection(value) || SYSTEM_COLLECTIONS.includes(value);
 }
 
 export function isDocumentId(value) {

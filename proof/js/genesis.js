@@ -3,9 +3,16 @@
 import { utf8, unhex } from "./bytes.js";
 import { encode, nestingOf, parse } from "./canonical.js";
 import { PublicKey } from "./ed25519.js";
-import { hasExactly, isCollection, isCount, isName, isNode, isObject, isPositive, isSystemCollection } from "./form.js";
+import { hasExactly, isCollection, isCount, isName, isNode, isObject } from "./form.js";
 import { plainHash } from "./hash.js";
-import { GENESIS_BYTES_MAX, GENESIS_NESTING_MAX, ORGANISATIONS_MAX } from "./limits.js";
+import {
+  ACCOUNT_KEYS_MAX,
+  ADDRESS_BYTES_MAX,
+  DEFINITION_DEPTH_MAX,
+  FOUNDERS_BYTES_MAX,
+  GENESIS_BYTES_MAX,
+  ORGANISATIONS_MAX,
+} from "./limits.js";
 import { Membership, QUORUM_FORMULA } from "./membership.js";
 import { demand } from "./refusal.js";
 
@@ -13,12 +20,12 @@ import { demand } from "./refusal.js";
  * `{hash, origin, founders, members}` of a genesis file. Without `expectedHash` whoever gave the file is believed.
  */
 export async function readGenesis(file, expectedHash) {
-  return readParsedGenesis(parse(file, { bytes: GENESIS_BYTES_MAX, nesting: GENESIS_NESTING_MAX }), expectedHash);
+  return readParsedGenesis(parse(file, { bytes: GENESIS_BYTES_MAX, nesting: DEFINITION_DEPTH_MAX }), expectedHash);
 }
 
 /** As `readGenesis`, of the value that stands in a bundle. */
 export async function readParsedGenesis(genesis, expectedHash) {
-  demand(nestingOf(genesis) <= GENESIS_NESTING_MAX, "file", `a genesis nested deeper than ${GENESIS_NESTING_MAX}`);
+  demand(nestingOf(genesis) <= DEFINITION_DEPTH_MAX, "file", `a genesis nested deeper than ${DEFINITION_DEPTH_MAX}`);
   const text = encode(genesis);
   demand(utf8(text).length <= GENESIS_BYTES_MAX, "file", "a genesis that is too large");
   const hash = await plainHash(text);
@@ -36,7 +43,7 @@ export async function readParsedGenesis(genesis, expectedHash) {
 
 /** Checks the file beside the genesis: that exactly the founders signed it. */
 export async function checkFounders({ hash, founders }, file) {
-  const signatures = parse(file, { bytes: GENESIS_BYTES_MAX, nesting: 1 });
+  const signatures = parse(file, { bytes: FOUNDERS_BYTES_MAX, nesting: 1 });
   demand(hasExactly(signatures, [...founders.keys()].join(" ")), "genesis", "the signers are not exactly the founders");
   const message = new Uint8Array([...utf8("countersign/genesis/v1\n"), ...unhex(hash)]);
   for (const [organisation, key] of founders) {
@@ -53,12 +60,20 @@ function checkGenesis(genesis) {
   const { accounts, collections, ledger, limits, organisations, quorum, rules, time, v } = genesis;
   demand(v === 1 && rules === 1 && quorum === QUORUM_FORMULA, "genesis", "a genesis of other rules");
   demand(isName(ledger) && isCount(time), "genesis", "a genesis without its ledger's name or time");
-  const limited = hasExactly(limits, "document_bytes proposal_bytes transaction_bytes");
-  demand(limited && Object.values(limits).every(isPositive), "genesis", "malformed limits");
+  demand(areLimits(limits), "genesis", "malformed limits");
   const keys = new Set();
   checkOrganisations(organisations, keys);
   checkAccounts(accounts, organisations, keys);
-  checkCollections(collections);
+  checkCollections(collections, organisations);
+}
+
+// Each admits the smaller thing inside of it, and none is above what a node accepts.
+function areLimits(limits) {
+  if (!hasExactly(limits, "document_bytes proposal_bytes transaction_bytes")) return false;
+  const { document_bytes: document, proposal_bytes: proposal, transaction_bytes: transaction } = limits;
+  if (![document, proposal, transaction].every(isCount)) return false;
+  const ascending = 1024 <= document && document <= transaction && transaction <= proposal;
+  return ascending && document <= 1 << 20 && transaction <= 2 << 20 && proposal <= 4 << 20;
 }
 
 function checkOrganisations(organisations, keys) {
@@ -71,7 +86,8 @@ function checkOrganisations(organisations, keys) {
     demand(nodes.length === 1, "genesis", `${name} has not exactly one node`);
     const [[node, entry]] = nodes;
     const formed = isName(node) && hasExactly(entry, "address cosign log proposal tls");
-    demand(formed && typeof entry.address === "string", "genesis", `the node ${name}/${node} is malformed`);
+    const placed = formed && typeof entry.address === "string" && utf8(entry.address).length <= ADDRESS_BYTES_MAX;
+    demand(placed, "genesis", `the node ${name}/${node} is malformed`);
     for (const use of ["cosign", "log", "proposal", "tls"]) addKey(entry[use], keys);
   }
 }
@@ -80,21 +96,22 @@ function checkAccounts(accounts, organisations, keys) {
   demand(isObject(accounts), "genesis", "malformed accounts");
   for (const [account, list] of Object.entries(accounts)) {
     const known = isNode(account) && Object.hasOwn(organisations, account.split("/")[0]);
-    demand(known && Array.isArray(list) && list.length > 0, "genesis", `the account ${account} is malformed`);
+    const formed = known && Array.isArray(list) && list.length >= 1 && list.length <= ACCOUNT_KEYS_MAX;
+    demand(formed, "genesis", `the account ${account} is malformed`);
     for (const key of list) addKey(key, keys);
   }
 }
 
-function checkCollections(collections) {
+function checkCollections(collections, organisations) {
   demand(isObject(collections), "genesis", "malformed collections");
   for (const [name, definition] of Object.entries(collections)) {
-    const named = isCollection(name) && !isSystemCollection(name);
-    demand(named && hasExactly(definition, "access schema"), "genesis", `the collection ${name} is malformed`);
+    demand(isCollection(name) && hasExactly(definition, "access schema"), "genesis", `the collection ${name} is malformed`);
     const { access, schema } = definition;
     const engine = hasExactly(access, "engine write") && access.engine === "writers/v1" && Array.isArray(access.write);
     demand(engine && isObject(schema), "genesis", `the collection ${name} is malformed`);
-    const ascending = access.write.every((writer, i, all) => isName(writer) && (i === 0 || all[i - 1] < writer));
-    demand(ascending, "genesis", `the writers of ${name} are not names in ascending order`);
+    const isFounder = (writer) => typeof writer === "string" && Object.hasOwn(organisations, writer);
+    const ascending = access.write.every((writer, i, all) => isFounder(writer) && (i === 0 || all[i - 1] < writer));
+    demand(ascending, "genesis", `the writers of ${name} are not founders in ascending order`);
   }
 }
 

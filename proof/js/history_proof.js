@@ -2,7 +2,7 @@
 
 import { parse } from "./canonical.js";
 import { hasExactly, isCount } from "./form.js";
-import { ENVELOPE_NESTING_MAX, GENESIS_NESTING_MAX, HISTORY_BYTES_MAX, HISTORY_VERSIONS_MAX } from "./limits.js";
+import { HISTORY_BYTES_MAX, HISTORY_DEPTH_MAX, HISTORY_VERSIONS_MAX } from "./limits.js";
 import { checkRecord, checkValue, describeVersion, recordHash } from "./record.js";
 import { demand } from "./refusal.js";
 import { verifyParsedState } from "./state_proof.js";
@@ -12,7 +12,7 @@ import { verifyParsedState } from "./state_proof.js";
  * `from` to `to`. These two are the file's: compare them with what was asked for.
  */
 export async function verifyHistory(trust, file, collection, id) {
-  const proof = parse(file, { bytes: HISTORY_BYTES_MAX, nesting: GENESIS_NESTING_MAX + ENVELOPE_NESTING_MAX });
+  const proof = parse(file, { bytes: HISTORY_BYTES_MAX, nesting: HISTORY_DEPTH_MAX });
   checkForm(proof);
   const { earlier, from, to } = proof;
   const state = await verifyParsedState(trust, proof.state, collection, id);
@@ -34,7 +34,7 @@ function checkForm(proof) {
   demand(formed, "file", "not a history proof");
   const { earlier, from, to } = proof;
   demand(Array.isArray(earlier) && isCount(from) && isCount(to), "file", "a malformed history proof");
-  demand(earlier.length < HISTORY_VERSIONS_MAX, "file", `more than ${HISTORY_VERSIONS_MAX} versions`);
+  demand(earlier.length <= HISTORY_VERSIONS_MAX, "file", `more than ${HISTORY_VERSIONS_MAX} earlier versions`);
   demand(from <= to, "history", `a history from height ${from} to ${to}`);
   for (const entry of earlier) {
     demand(hasExactly(entry, "record salt value"), "file", "a malformed version");

@@ -4,7 +4,7 @@ import { encode } from "./canonical.js";
 import { PublicKey } from "./ed25519.js";
 import { hasExactly, isCount, isHash, isName, isObject } from "./form.js";
 import { plainHash } from "./hash.js";
-import { ORGANISATIONS_MAX } from "./limits.js";
+import { ORGANISATIONS_MAX, REVOKED_KEYS_MAX } from "./limits.js";
 import { COSIGNATURE, LOG_SIGNATURE, keyId } from "./note.js";
 import { demand } from "./refusal.js";
 
@@ -32,6 +32,7 @@ export class Membership {
       }
       voters.push(voter);
     }
+    for (const key of Object.keys(document.revoked)) demand(PublicKey.parse(key), check, `the key ${key} is not a key`);
     return new Membership(document, await plainHash(encode(document)), voters);
   }
 
@@ -85,6 +86,7 @@ export function checkForm(document, check) {
     demand(isName(node) && hasExactly(keys, "cosign log proposal"), check, `the node ${name}/${node} is malformed`);
   }
   demand(isObject(revoked), check, "a membership without its revocations");
+  demand(Object.keys(revoked).length <= REVOKED_KEYS_MAX, check, `more than ${REVOKED_KEYS_MAX} revocations`);
   for (const [key, size] of Object.entries(revoked)) {
     demand(PublicKey.KEY.test(key) && isCount(size), check, `the revocation of ${key} is malformed`);
   }

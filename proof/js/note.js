@@ -2,7 +2,7 @@
 
 import { unbase64, hex, utf8 } from "./bytes.js";
 import { sha256 } from "./hash.js";
-import { NOTE_BYTES_MAX, NOTE_LINES_MAX } from "./limits.js";
+import { COSIGNATURE_TIME_MAX, NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX } from "./limits.js";
 import { demand } from "./refusal.js";
 
 export const LOG_SIGNATURE = 0x01;
@@ -17,7 +17,7 @@ export function parseNote(note) {
   const signatures = note.slice(end + 1);
   demand(end > 0 && signatures.endsWith("\n"), "file", "a note without signature lines");
   const lines = signatures.slice(0, -1).split("\n");
-  demand(lines.length <= NOTE_LINES_MAX, "file", `a note with more than ${NOTE_LINES_MAX} signature lines`);
+  demand(lines.length <= NOTE_SIGNATURES_MAX, "file", `a note with more than ${NOTE_SIGNATURES_MAX} signature lines`);
   return { text: note.slice(0, end), lines: lines.map(parseLine) };
 }
 
@@ -45,7 +45,7 @@ export async function checkLine(text, line, type, key) {
   if (line.signature.length !== 8 + 64) return null;
   const view = new DataView(line.signature.buffer, line.signature.byteOffset, 8);
   const time = view.getBigUint64(0);
-  if (time > 2n ** 63n - 1n) return null;
+  if (time > COSIGNATURE_TIME_MAX) return null;
   const message = utf8(`cosignature/v1\ntime ${time}\n${text}`);
   // Seconds beyond 2^53 would lose digits as a number, and no clock tells them.
   return (await key.verify(message, line.signature.subarray(8))) ? { time: Number(time) } : null;

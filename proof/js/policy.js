@@ -4,7 +4,7 @@ import { hex, unbase64, utf8 } from "./bytes.js";
 import { checkLines, parseCheckpoint } from "./checkpoint.js";
 import { PublicKey } from "./ed25519.js";
 import { isOrigin } from "./form.js";
-import { POLICY_BYTES_MAX } from "./limits.js";
+import { POLICY_BYTES_MAX, POLICY_ITEMS_MAX, VKEY_BYTES_MAX } from "./limits.js";
 import { COSIGNATURE, LOG_SIGNATURE, keyId } from "./note.js";
 import { demand } from "./refusal.js";
 
@@ -41,7 +41,7 @@ export class PolicyTrust {
     const { origin, size, root } = checkpoint;
     demand(origin === this.origin, "genesis", `a checkpoint of ${origin}, not of ${this.origin}`);
     const signatures = await checkLines(checkpoint, this.#keys);
-    const made = [...new Map(signatures.map((signature) => [signature.key.text, signature])).values()];
+    const made = [...new Map(signatures.map((one) => [`${one.type} ${one.key.text}`, one])).values()];
     const cosigned = made.filter(({ type }) => type === COSIGNATURE);
     demand(this.#isQuorum(cosigned), "quorum", "the cosignatures are not the quorum that the policy asks for");
     const logged = made.some(({ type, name }) => type === LOG_SIGNATURE && name === origin);
@@ -107,6 +107,8 @@ export class PolicyTrust {
       this.#members.add(member);
     }
     this.#asks.set(name, { needed, members });
+    const groups = [...this.#asks.values()].filter((asked) => asked.members).length;
+    demand(groups <= POLICY_ITEMS_MAX, "file", `more than ${POLICY_ITEMS_MAX} groups`);
   }
 
   #setQuorum(name) {
@@ -125,6 +127,8 @@ export class PolicyTrust {
     const twice = this.#keys.some((known) => known.type === type && known.key.text === parsed.key.text);
     demand(!twice, "file", "a key stands twice in a policy");
     this.#keys.push({ ...parsed, organisation: parsed.name, node: null });
+    const alike = this.#keys.filter((known) => known.type === type).length;
+    demand(alike <= POLICY_ITEMS_MAX, "file", `more than ${POLICY_ITEMS_MAX} logs or witnesses`);
     return parsed.key;
   }
 }
@@ -143,6 +147,7 @@ function linesOf(file) {
 
 /** `{name, id, type, key}` of the C2SP text of a key, which must be of one type. */
 async function parseVkey(vkey, type) {
+  demand(vkey.length <= VKEY_BYTES_MAX, "file", `a key of more than ${VKEY_BYTES_MAX} bytes`);
   const [octets, id, encoded, ...rest] = vkey.split("+");
   // Base64 may hold a plus as well.
   const bytes = unbase64([encoded, ...rest].join("+"));

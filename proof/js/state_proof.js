@@ -2,10 +2,10 @@
 
 import { unhex, utf8 } from "./bytes.js";
 import { encode, parse } from "./canonical.js";
-import { hasExactly, isCollection, isDocumentId, isHashes } from "./form.js";
+import { hasExactly, isAnyCollection, isDocumentId, isHashes } from "./form.js";
 import { STATE_EMPTY, stateLeafHash } from "./hash.js";
 import { checkPlace } from "./leaf.js";
-import { ENVELOPE_NESTING_MAX, GENESIS_NESTING_MAX, SIBLINGS_MAX, STATE_PROOF_BYTES_MAX } from "./limits.js";
+import { PROOF_BYTES_MAX, STATE_DEPTH_MAX, STATE_SIBLINGS_MAX } from "./limits.js";
 import { sharesBits, stateRoot } from "./merkle.js";
 import { checkRecord, checkValue, describeVersion, recordHash, stateKey } from "./record.js";
 import { demand } from "./refusal.js";
@@ -17,13 +17,12 @@ import { parseTlogProof, provenLeaf } from "./tlog_proof.js";
  * or `absent`, `height` the seal's, and `newest` a version or null.
  */
 export async function verifyState(trust, file, collection, id) {
-  const nesting = GENESIS_NESTING_MAX + ENVELOPE_NESTING_MAX;
-  return verifyParsedState(trust, parse(file, { bytes: STATE_PROOF_BYTES_MAX, nesting }), collection, id);
+  return verifyParsedState(trust, parse(file, { bytes: PROOF_BYTES_MAX, nesting: STATE_DEPTH_MAX }), collection, id);
 }
 
 /** As `verifyState`, of the value that stands in a history proof. */
 export async function verifyParsedState(trust, proof, collection, id) {
-  demand(isCollection(collection) && isDocumentId(id), "claim", "the question names no document");
+  demand(isAnyCollection(collection) && isDocumentId(id), "claim", "the question names no document");
   checkForm(proof);
   const { record, value, salt, neighbour, siblings } = proof;
   const receipt = parseTlogProof(proof.seal);
@@ -57,13 +56,13 @@ function checkForm(proof) {
   demand(formed && proof.kind === "state-proof" && proof.v === 1, "file", "not a state proof");
   const { neighbour, record, seal, siblings } = proof;
   demand(typeof seal === "string" && isHashes(siblings), "file", "a malformed state proof");
-  demand(siblings.length <= SIBLINGS_MAX, "file", `more than ${SIBLINGS_MAX} siblings`);
+  demand(siblings.length <= STATE_SIBLINGS_MAX, "file", `more than ${STATE_SIBLINGS_MAX} siblings`);
   const pair = isHashes(neighbour) && neighbour.length === 2;
   demand(neighbour === null || pair, "file", "a malformed neighbour");
   demand(record === null || neighbour === null, "file", "a neighbour beside a record");
   if (record !== null) checkRecord(record);
   // Inside of a history proof the limit of the file is another.
-  demand(utf8(encode(proof)).length <= STATE_PROOF_BYTES_MAX, "file", "a state proof of more than 4 MiB");
+  demand(utf8(encode(proof)).length <= PROOF_BYTES_MAX, "file", "a state proof of more than 4 MiB");
 }
 
 /** The hash of what stands where the way of `key` ends. */

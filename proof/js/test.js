@@ -2,6 +2,7 @@
 //
 // COUNTERSIGN_VECTORS names another folder of golden vectors, COUNTERSIGN_SEED another seed of the mutations.
 
+import "./test/limits.js";
 import "./test/canonical.js";
 import "./test/ed25519.js";
 import "./test/merkle.js";

@@ -6,21 +6,30 @@ import { parseCheckpoint, parseDecimal } from "./checkpoint.js";
 import { hasExactly } from "./form.js";
 import { logLeafHash } from "./hash.js";
 import { parseLeaf } from "./leaf.js";
-import { LEAF_BYTES_MAX, NESTING_MAX, PATH_HASHES_MAX, RECEIPT_BYTES_MAX } from "./limits.js";
+import {
+  JSON_DEPTH_MAX,
+  LEAF_BYTES_MAX,
+  PATH_HASHES_MAX,
+  RECEIPT_BYTES_MAX,
+  RECEIPT_JSON_BYTES_MAX,
+} from "./limits.js";
 import { isIncluded } from "./merkle.js";
 import { demand } from "./refusal.js";
 
 /** `{leafBytes, index, path, checkpoint, saysLeaf}` of a receipt in either form; `saysLeaf` is what its JSON calls the leaf. */
 export function parseReceipt(file) {
-  const text = textOf(file, RECEIPT_BYTES_MAX);
+  const text = textOf(file, RECEIPT_JSON_BYTES_MAX);
   if (!text.startsWith("{")) return { ...parseTlogProof(text), saysLeaf: null };
-  const receipt = parse(text, { bytes: RECEIPT_BYTES_MAX, nesting: NESTING_MAX });
+  const receipt = parse(text, { bytes: RECEIPT_JSON_BYTES_MAX, nesting: JSON_DEPTH_MAX });
   const formed = hasExactly(receipt, "kind leaf proof v") && receipt.kind === "receipt" && receipt.v === 1;
   demand(formed && typeof receipt.proof === "string", "file", "not a receipt");
   return { ...parseTlogProof(receipt.proof), saysLeaf: encode(receipt.leaf) };
 }
 
-export function parseTlogProof(text) {
+/** What a tlog-proof says, wherever its text stands. */
+export function parseTlogProof(proof) {
+  demand(typeof proof === "string", "file", "a receipt that is no text");
+  const text = textOf(proof, RECEIPT_BYTES_MAX);
   const end = text.indexOf("\n\n");
   demand(end > 0, "file", "a tlog-proof without a checkpoint");
   const [version, extra, index, ...hashes] = text.slice(0, end).split("\n");

@@ -5,20 +5,13 @@ import { checkLines, parseCheckpoint } from "./checkpoint.js";
 import { hasExactly, isCount, isHash, isOrigin } from "./form.js";
 import { readGenesis, readParsedGenesis } from "./genesis.js";
 import { checkPlace } from "./leaf.js";
-import {
-  BUNDLE_BYTES_MAX,
-  BUNDLE_CHANGES_MAX,
-  ENVELOPE_NESTING_MAX,
-  EPOCH_BYTES_MAX,
-  GENESIS_NESTING_MAX,
-  NESTING_MAX,
-} from "./limits.js";
+import { BUNDLE_DEPTH_MAX, EPOCHS_MAX, EPOCH_BYTES_MAX, JSON_DEPTH_MAX, TRUST_BYTES_MAX } from "./limits.js";
 import { Membership, checkForm } from "./membership.js";
 import { COSIGNATURE, LOG_SIGNATURE } from "./note.js";
 import { demand } from "./refusal.js";
 import { parseTlogProof, provenLeaf } from "./tlog_proof.js";
 
-const BUNDLE_LIMITS = { bytes: BUNDLE_BYTES_MAX, nesting: GENESIS_NESTING_MAX + ENVELOPE_NESTING_MAX };
+const BUNDLE_LIMITS = { bytes: TRUST_BYTES_MAX, nesting: BUNDLE_DEPTH_MAX };
 
 export class Trust {
   /** Trusts a genesis file; without `expectedHash` only because the caller gave it. */
@@ -35,7 +28,7 @@ export class Trust {
   static async fromParsedBundle(bundle, genesisHash) {
     const formed = hasExactly(bundle, "changes genesis kind v") && bundle.kind === "trust-bundle" && bundle.v === 1;
     demand(formed && Array.isArray(bundle.changes), "file", "not a trust bundle");
-    demand(bundle.changes.length <= BUNDLE_CHANGES_MAX, "file", `more than ${BUNDLE_CHANGES_MAX} changes of members`);
+    demand(bundle.changes.length < EPOCHS_MAX, "epochs", `more than ${EPOCHS_MAX} epochs`);
     demand(isHash(genesisHash), "genesis", "a bundle is believed only under a genesis hash");
     const { origin, members } = await readParsedGenesis(bundle.genesis, genesisHash);
     const epochs = [await newEpoch(members, 0, origin)];
@@ -45,7 +38,7 @@ export class Trust {
 
   /** Trusts one membership document; nothing is believed at or below the size after which it is said to begin. */
   static async fromPinnedEpoch(file) {
-    const pinned = parse(file, { bytes: EPOCH_BYTES_MAX, nesting: NESTING_MAX });
+    const pinned = parse(file, { bytes: EPOCH_BYTES_MAX, nesting: JSON_DEPTH_MAX });
     const formed = hasExactly(pinned, "after kind members origin v") && pinned.kind === "epoch" && pinned.v === 1;
     demand(formed && isCount(pinned.after) && isOrigin(pinned.origin), "file", "not a pinned epoch");
     const members = await Membership.read(pinned.members, "file");
@@ -90,8 +83,7 @@ export class Trust {
 
   /** Every key that may sign notes in any epoch known, each once. */
   noteKeys() {
-    const keys = this.epochs.flatMap((epoch) => epoch.keys);
-    return [...new Map(keys.map((known) => [`${known.type} ${known.name} ${known.key.text}`, known])).values()];
+    return eachOnce(this.epochs.flatMap((epoch) => epoch.keys));
   }
 
   /** Every voter of any epoch known: `[{organisation, node, cosign, log, proposal}]`. */
@@ -140,10 +132,12 @@ async function nextEpoch(current, change, origin) {
   const { size } = checkpoint;
   demand(checkpoint.origin === origin, "genesis", `a checkpoint of ${checkpoint.origin}, not of ${origin}`);
   demand(size > current.after, "epochs", `epoch ${old.epoch} ends at size ${size}, before it begins`);
-  // The old members first: until they signed, nothing of a stranger's document costs more than its form.
-  await certifyUnder(checkpoint, [current], document.revoked);
+  // The old members first: until they signed, nothing of a stranger's document costs more than its form. A line that is
+  // false under their keys may hold under another with the same id, which is then one of the next members'.
+  const signatures = await checkLines(checkpoint, current.keys, { falseLines: false });
+  demandQuorum(current.members, counted(signatures, document.revoked, size));
   const next = await newEpoch(await Membership.read(document, "epochs"), size, origin);
-  await certifyUnder(checkpoint, [next], document.revoked);
+  await certifyUnder(checkpoint, [current, next], document.revoked);
   const { leaf } = await provenLeaf(receipt);
   demand(leaf.kind === "seal", "epochs", `the leaf that ends epoch ${old.epoch} is not a seal`);
   checkPlace(leaf, receipt.index, origin);
@@ -157,25 +151,13 @@ async function nextEpoch(current, change, origin) {
   return next;
 }
 
-/** The certificate that the members of every one of `epochs` made, each by their own quorum. */
+/** The certificate that the members of every one of `epochs` made, each by their own quorum, and a log of either. */
 async function certifyUnder(checkpoint, epochs, revoked) {
   const { origin, size, root } = checkpoint;
-  const counted = new Map();
-  for (const { members, keys } of epochs) {
-    const signatures = await checkLines(checkpoint, keys);
-    const valid = signatures.filter(({ key }) => !isRevoked(revoked, key, size));
-    const cosigned = new Set(valid.filter(({ type }) => type === COSIGNATURE).map(({ organisation }) => organisation));
-    const { epoch, quorum, voters } = members;
-    demand(
-      cosigned.size >= quorum,
-      "quorum",
-      `${cosigned.size} of ${voters.length} organisations of epoch ${epoch} signed, and ${quorum} must`,
-    );
-    const logged = valid.some(({ type }) => type === LOG_SIGNATURE);
-    demand(logged, "log-signature", `no node of epoch ${epoch} signed as the log`);
-    for (const made of valid) counted.set(`${made.type} ${made.name} ${made.key.text}`, made);
-  }
-  const made = [...counted.values()];
+  const made = counted(await checkLines(checkpoint, eachOnce(epochs.flatMap(({ keys }) => keys))), revoked, size);
+  for (const { members } of epochs) demandQuorum(members, made);
+  const logged = made.some(({ type }) => type === LOG_SIGNATURE);
+  demand(logged, "log-signature", "no member's node signed as the log");
   const cosignatures = made.filter(({ type }) => type === COSIGNATURE);
   return {
     origin,
@@ -189,6 +171,29 @@ async function certifyUnder(checkpoint, epochs, revoked) {
       .filter(({ type }) => type === LOG_SIGNATURE)
       .map(({ organisation, node }) => ({ organisation, node })),
   };
+}
+
+/** Of keys or signatures, the last of each name and key. */
+function eachOnce(known) {
+  return [...new Map(known.map((one) => [`${one.type} ${one.name} ${one.key.text}`, one])).values()];
+}
+
+function counted(signatures, revoked, size) {
+  return eachOnce(signatures.filter(({ key }) => !isRevoked(revoked, key, size)));
+}
+
+/** An organisation counts once, and only with the key that these members give its node. */
+function demandQuorum({ epoch, quorum, voters }, made) {
+  const cosigned = made.filter(({ type }) => type === COSIGNATURE);
+  // By name as well: the other set may know the same key under another node's.
+  const signed = voters.filter(({ organisation, node, cosign }) =>
+    cosigned.some(({ name, key }) => name === `${organisation}/${node}` && key.text === cosign.text),
+  );
+  demand(
+    signed.length >= quorum,
+    "quorum",
+    `${signed.length} of ${voters.length} organisations of epoch ${epoch} signed, and ${quorum} must`,
+  );
 }
 
 function isRevoked(revoked, key, size) {

@@ -1,6 +1,7 @@
 //! Sign checkpoints and count the organisations that countersigned one.
 
-use crate::note::{Note, NoteSignature, VerifierKey};
+use crate::limits::COSIGNATURE_TIME_MAX;
+use crate::note::{Note, NoteSignature, TYPE_LOG, VerifierKey};
 use crate::refusal::At;
 use crate::{Check, Hash, KeyPair, Membership, Policy, ProofError, PublicKey, Refusal};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -39,7 +40,10 @@ impl Checkpoint {
         let [origin, size, root, extensions @ ..] = &lines[..] else {
             return Err(wrong("not three lines"));
         };
-        if origin.is_empty() || extensions.iter().any(|line| line.is_empty()) {
+        if origin.is_empty() {
+            return Err(wrong("no origin"));
+        }
+        if extensions.iter().any(|line| line.is_empty()) {
             return Err(wrong("an empty line"));
         }
         let number: u64 = size.parse().map_err(|_| wrong("the size is no number"))?;
@@ -161,24 +165,19 @@ pub(crate) enum Rule<'a> {
 type Signed = BTreeMap<(String, PublicKey), u64>;
 
 impl Tally<'_> {
-    fn log_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
+    /// The keys known here that a line may be by.
+    fn keys_of(&self, line: &NoteSignature) -> Vec<VerifierKey> {
         match &self.rule {
-            Rule::Epochs { in_force, .. } => in_force.iter().find_map(|m| m.log_key_of(self.origin, line)),
-            Rule::Policy(policy) => policy.log_key_of(self.origin, line),
+            Rule::Epochs { in_force, .. } => in_force.iter().flat_map(|m| m.keys_of(self.origin, line)).collect(),
+            Rule::Policy(policy) => policy.keys_of(line),
         }
     }
 
-    fn cosign_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
-        match &self.rule {
-            Rule::Epochs { in_force, .. } => in_force.iter().find_map(|membership| membership.cosign_key_of(line)),
-            Rule::Policy(policy) => policy.cosign_key_of(line),
-        }
-    }
-
+    /// Whether a signature that holds counts: a policy may know logs of other origins.
     fn counts(&self, key: &VerifierKey, size: u64) -> bool {
         match &self.rule {
             Rule::Epochs { revoked, .. } => revoked.counts(&key.key, size),
-            Rule::Policy(_) => true,
+            Rule::Policy(_) => key.kind != TYPE_LOG || key.name == self.origin,
         }
     }
 
@@ -216,13 +215,11 @@ pub(crate) fn certify(note: &str, parsed: &Note, tally: &Tally<'_>) -> Result<Ce
     let mut logged = false;
     let mut signed = Signed::new();
     for line in &parsed.signatures {
-        if let Some(key) = tally.log_key_of(line) {
-            check_log_line(&parsed.text, line, &key).at(Check::LogSignature)?;
-            logged |= tally.counts(&key, checkpoint.size);
-        } else if let Some(key) = tally.cosign_key_of(line) {
-            let time = check_cosignature_line(&parsed.text, line, &key).at(Check::Quorum)?;
-            if tally.counts(&key, checkpoint.size) {
-                signed.insert((line.name.clone(), key.key), time);
+        for (key, time) in holding(&parsed.text, line, tally.keys_of(line), Check::Quorum)? {
+            match time {
+                _ if !tally.counts(&key, checkpoint.size) => {}
+                Some(time) => drop(signed.insert((key.name, key.key), time)),
+                None => logged = true,
             }
         }
     }
@@ -249,6 +246,35 @@ fn count(membership: &Membership, signed: &Signed) -> Count {
     }
 }
 
+/// Those of the keys that a line may be by under which it holds, a cosigner's with its time.
+///
+/// Where ids of 32 bits collide, one key suffices: a member who makes a log key with the id of another member's would
+/// else make every note false that the other has signed. With keys and no one under which it holds, the line is false,
+/// and so is its note; `cosigned` is the check that a cosignature then fails.
+pub(crate) fn holding(
+    text: &str,
+    line: &NoteSignature,
+    keys: Vec<VerifierKey>,
+    cosigned: Check,
+) -> Result<Vec<(VerifierKey, Option<u64>)>, Refusal> {
+    let mut held = Vec::new();
+    let mut failed = None;
+    for key in keys {
+        let (check, holds) = match key.kind {
+            TYPE_LOG => (Check::LogSignature, check_log_line(text, line, &key).map(|()| None)),
+            _ => (cosigned, check_cosignature_line(text, line, &key).map(Some)),
+        };
+        match holds {
+            Ok(time) => held.push((key, time)),
+            Err(error) => failed = failed.or(Some(Refusal { check, error })),
+        }
+    }
+    match failed {
+        Some(refusal) if held.is_empty() => Err(refusal),
+        _ => Ok(held),
+    }
+}
+
 pub(crate) fn check_log_line(text: &str, line: &NoteSignature, key: &VerifierKey) -> Result<(), ProofError> {
     let false_line = || ProofError::FalseSignature { field: format!("log signature {}", hex::encode(line.id)) };
     let signature = line.signature.as_slice().try_into().map_err(|_| false_line())?;
@@ -260,6 +286,9 @@ pub(crate) fn check_cosignature_line(text: &str, line: &NoteSignature, key: &Ver
     let false_line = || ProofError::FalseSignature { field: format!("cosignature of {}", line.name) };
     let (time, signature) = line.signature.split_first_chunk::<8>().ok_or_else(false_line)?;
     let time = u64::from_be_bytes(*time);
+    if time > COSIGNATURE_TIME_MAX {
+        return Err(false_line());
+    }
     let signature = signature.try_into().map_err(|_| false_line())?;
     let holds = key.key.verify_strict(&cosigned_message(text, time), signature);
     if holds { Ok(time) } else { Err(false_line()) }

@@ -1,6 +1,6 @@
 //! Prove that one certified log is the beginning of another.
 
-use crate::limits::{DEFINITION_DEPTH_MAX, PROOF_BYTES_MAX};
+use crate::limits::{JSON_DEPTH_MAX, PROOF_BYTES_MAX};
 use crate::refusal::At;
 use crate::{
     CertifiedCheckpoint, Check, Hash, ProofError, Refusal, Trust, canonical, parse_canonical, verify_consistency,
@@ -39,7 +39,7 @@ impl ConsistencyProof {
     /// Reads a consistency proof file.
     pub fn parse(bytes: &[u8]) -> Result<ConsistencyProof, ProofError> {
         ProofError::check_max("consistency proof", bytes.len(), PROOF_BYTES_MAX)?;
-        let proof: ConsistencyProof = parse_canonical("consistency proof", bytes, DEFINITION_DEPTH_MAX)?;
+        let proof: ConsistencyProof = parse_canonical("consistency proof", bytes, JSON_DEPTH_MAX)?;
         if proof.kind != "consistency-proof" || proof.v != 1 {
             return Err(ProofError::malformed("consistency proof", "not a consistency proof of version 1"));
         }

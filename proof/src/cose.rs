@@ -136,7 +136,9 @@ impl CoseReceipt {
         };
         let root = verify_inclusion(&leaf_hash(leaf), *index, self.size, path).at(Check::Inclusion)?;
         let verified = self.verify_root(trust, root)?;
-        Ok((verified, Leaf::parse(leaf).at(Check::Leaf)?))
+        let leaf = Leaf::parse(leaf).at(Check::Leaf)?;
+        leaf.check_place(*index, trust.origin()).at(Check::Leaf)?;
+        Ok((verified, leaf))
     }
 
     /// Checks that a tree whose root a member's node signed begins with one that the caller believes.

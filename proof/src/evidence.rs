@@ -1,15 +1,14 @@
 //! Prove that an organisation signed two statements that contradict each other.
 
-use crate::checkpoint::{check_cosignature_line, check_log_line};
+use crate::cosigned::Cosigned;
 use crate::hash::parse_hex;
-use crate::limits::{DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PROOF_BYTES_MAX};
+use crate::limits::{JSON_DEPTH_MAX, PROOF_BYTES_MAX};
 use crate::refusal::At;
 use crate::{
-    Check, Checkpoint, Cosignature, Hash, Note, NoteSignature, ProofError, ProposalHeader, PublicKey, Receipt, Refusal,
-    Trust, VerifierKey, canonical, organisation_of, parse_canonical, verify_consistency,
+    Check, Checkpoint, Cosignature, Hash, Leaf, Note, ProofError, ProposalHeader, PublicKey, Receipt, Refusal, Trust,
+    VerifierKey, canonical, organisation_of, parse_canonical, verify_consistency,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// An evidence file; canonical JSON with `"kind":"evidence"`. Nothing in it is believed yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +20,10 @@ pub enum Evidence {
         first: SignedHeader,
         /// What file this is: `evidence`.
         kind: String,
+        /// The receipt of the certified seal of that height, left out where there is none: it tells the tree size by
+        /// which the key was used, without which a key that was revoked later accuses nobody.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        seal: Option<String>,
         /// The other.
         second: SignedHeader,
         /// The form of this file: 1.
@@ -116,7 +119,18 @@ impl Evidence {
     /// Two headers that one key signed.
     pub fn two_proposals(first: SignedHeader, second: SignedHeader) -> Evidence {
         let (first, second) = if first.header <= second.header { (first, second) } else { (second, first) };
-        Evidence::TwoProposals { first, kind: KIND.into(), second, v: 1 }
+        Evidence::TwoProposals { first, kind: KIND.into(), seal: None, second, v: 1 }
+    }
+
+    /// Two headers that one key signed, with the receipt of the certified seal of their height: what accuses under a
+    /// key that was revoked after it.
+    pub fn two_proposals_by(first: SignedHeader, second: SignedHeader, seal: &Receipt) -> Evidence {
+        match Evidence::two_proposals(first, second) {
+            Evidence::TwoProposals { first, kind, second, v, .. } => {
+                Evidence::TwoProposals { first, kind, seal: Some(seal.to_string()), second, v }
+            }
+            _ => unreachable!("made above"),
+        }
     }
 
     /// Two notes with a cosignature of one node over one size.
@@ -143,7 +157,7 @@ impl Evidence {
     /// Reads an evidence file.
     pub fn parse(bytes: &[u8]) -> Result<Evidence, ProofError> {
         ProofError::check_max("evidence", bytes.len(), PROOF_BYTES_MAX)?;
-        let evidence: Evidence = parse_canonical("evidence", bytes, DEFINITION_DEPTH_MAX)?;
+        let evidence: Evidence = parse_canonical("evidence", bytes, JSON_DEPTH_MAX)?;
         let (Evidence::TwoProposals { kind, v, .. }
         | Evidence::TwoCosignatures { kind, v, .. }
         | Evidence::Fork { kind, v, .. }
@@ -189,7 +203,7 @@ impl Evidence {
             return Check::Evidence.refuse("evidence", reason);
         }
         let (accused, sentence) = match self {
-            Evidence::TwoProposals { first, second, .. } => two_proposals(trust, first, second)?,
+            Evidence::TwoProposals { first, second, seal, .. } => two_proposals(trust, first, second, seal.as_deref())?,
             Evidence::TwoCosignatures { first, second, .. } => two_cosignatures(trust, first, second)?,
             Evidence::Fork { new, old, path, root, .. } => fork(trust, old, new, root, path)?,
             Evidence::AgainstCertificate { certificate, note, path, root, .. } => {
@@ -233,7 +247,9 @@ fn accuse(node: &str, key: PublicKey) -> Accused {
     Accused { organisation: organisation_of(node).to_owned(), node: node.to_owned(), key }
 }
 
-fn two_proposals(trust: &Trust, first: &SignedHeader, second: &SignedHeader) -> Verdict {
+/// A header names a height and no tree size. So a key that the newest membership known revokes at a size accuses only
+/// by a height that a certified seal shows to lie at or below that size; who stole it later can name any height.
+fn two_proposals(trust: &Trust, first: &SignedHeader, second: &SignedHeader, seal: Option<&str>) -> Verdict {
     let (one, other) = (read_header(trust, first)?, read_header(trust, second)?);
     let same = (one.term, one.height, &one.proposer) == (other.term, other.height, &other.proposer);
     if !same || one == other {
@@ -241,10 +257,20 @@ fn two_proposals(trust: &Trust, first: &SignedHeader, second: &SignedHeader) -> 
     }
     let signed =
         |key: &PublicKey| header_signed(key, &one, &first.signature) && header_signed(key, &other, &second.signature);
-    let keys = trust.keys_of(&one.proposer, |keys| keys.proposal);
+    // No revocation is at a size that no log reaches.
+    let size = seal.map_or(Ok(u64::MAX), |seal| size_of_height(trust, seal, one.height))?;
+    let keys = trust.keys_of(&one.proposer, |keys| keys.proposal).filter(|key| trust.counts(key, size));
     let accused = unique(keys.filter(signed).map(|key| accuse(&one.proposer, key)));
     let sentence = format!("{} signed two proposals for height {} of term {}", one.proposer, one.height, one.term);
     Ok((accused, sentence))
+}
+
+/// The tree size after the block of this height, by the receipt of its certified seal.
+fn size_of_height(trust: &Trust, seal: &str, height: u64) -> Result<u64, Refusal> {
+    match Receipt::parse(seal).at(Check::File)?.verify(trust)?.leaf() {
+        Leaf::Seal(seal) if seal.height == height => Ok(seal.tree_size()),
+        _ => Check::Evidence.refuse("evidence.seal", format!("is not of the seal of height {height}")),
+    }
 }
 
 fn read_header(trust: &Trust, signed: &SignedHeader) -> Result<ProposalHeader, Refusal> {
@@ -294,7 +320,7 @@ fn false_seal(trust: &Trust, seal: &str) -> Verdict {
     let receipt = Receipt::parse(seal).at(Check::File)?;
     let cosigned = Cosigned::read(trust, &receipt.note)?;
     let leaf = receipt.include_in(&cosigned.checkpoint)?;
-    let crate::Leaf::Seal(seal) = leaf else {
+    let Leaf::Seal(seal) = leaf else {
         return Check::Leaf.refuse("evidence.seal", "the receipt is not of a seal");
     };
     let accused = unique(cosigned.signed.iter().map(|((node, key), _)| accuse(node, *key)));
@@ -329,46 +355,6 @@ fn names(accused: &[Accused]) -> String {
 
 fn unique(accused: impl Iterator<Item = Accused>) -> Vec<Accused> {
     accused.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
-}
-
-/// A checkpoint and those whose signatures under it hold, whatever their number.
-struct Cosigned {
-    checkpoint: Checkpoint,
-    signed: BTreeMap<(String, PublicKey), u64>,
-}
-
-impl Cosigned {
-    /// A line by a key of any epoch known counts; one that fails makes the note false, as everywhere. A key that was
-    /// revoked below this size accuses nobody: somebody else may have had it.
-    fn read(trust: &Trust, note: &str) -> Result<Cosigned, Refusal> {
-        let note = Note::parse(note).at(Check::File)?;
-        let checkpoint = Checkpoint::parse(&note.text).at(Check::File)?;
-        Check::Genesis.same("evidence.origin", &trust.origin().to_owned(), &checkpoint.origin)?;
-        let mut signed = BTreeMap::new();
-        for line in &note.signatures {
-            let cosigner = trust
-                .keys_of(&line.name, |keys| keys.cosign)
-                .map(|key| VerifierKey::cosigner(&line.name, key))
-                .find(|key| key.id() == line.id);
-            if let Some(key) = cosigner {
-                let time = check_cosignature_line(&note.text, line, &key).at(Check::Evidence)?;
-                if trust.counts(&key.key, checkpoint.size) {
-                    signed.insert((line.name.clone(), key.key), time);
-                }
-            } else {
-                check_as_log(trust, &note.text, line)?;
-            }
-        }
-        Ok(Cosigned { checkpoint, signed })
-    }
-}
-
-fn check_as_log(trust: &Trust, text: &str, line: &NoteSignature) -> Result<(), Refusal> {
-    let memberships = trust.epochs().iter().map(|epoch| &epoch.membership);
-    match memberships.filter_map(|membership| membership.log_key_of(trust.origin(), line)).next() {
-        Some(key) => check_log_line(text, line, &key).at(Check::LogSignature),
-        None => Ok(()),
-    }
 }
 
 impl Cosignature {

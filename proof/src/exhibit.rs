@@ -1,6 +1,6 @@
 //! Carry a proof with the trust bundle it needs: one file and a genesis hash suffice.
 
-use crate::limits::{DEFINITION_DEPTH_MAX, HISTORY_BYTES_MAX, TRUST_BYTES_MAX};
+use crate::limits::{EXHIBIT_BYTES_MAX, EXHIBIT_DEPTH_MAX, TRUST_BYTES_MAX};
 use crate::{ProofError, TrustBundle, canonical, parse_canonical};
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +26,12 @@ impl Exhibit {
 
     /// Reads an exhibit file.
     pub fn parse(bytes: &[u8]) -> Result<Exhibit, ProofError> {
-        ProofError::check_max("exhibit", bytes.len(), TRUST_BYTES_MAX + 2 * HISTORY_BYTES_MAX)?;
-        let exhibit: Exhibit = parse_canonical("exhibit", bytes, DEFINITION_DEPTH_MAX + 2)?;
+        ProofError::check_max("exhibit", bytes.len(), EXHIBIT_BYTES_MAX)?;
+        let exhibit: Exhibit = parse_canonical("exhibit", bytes, EXHIBIT_DEPTH_MAX)?;
         if exhibit.kind != "exhibit" || exhibit.v != 1 || exhibit.trust.kind != "trust-bundle" || exhibit.trust.v != 1 {
             return Err(ProofError::malformed("exhibit", "not an exhibit of version 1"));
         }
+        ProofError::check_max("exhibit.trust", exhibit.trust.to_bytes().len(), TRUST_BYTES_MAX)?;
         Ok(exhibit)
     }
 

@@ -1,7 +1,9 @@
 //! Read a ledger's genesis and derive what it founds: origin, membership, first documents.
 
 use crate::hash::tagged;
-use crate::limits::{ACCOUNT_KEYS_MAX, ADDRESS_BYTES_MAX, DEFINITION_DEPTH_MAX, GENESIS_BYTES_MAX, ORGANISATIONS_MAX};
+use crate::limits::{
+    ACCOUNT_KEYS_MAX, ADDRESS_BYTES_MAX, DEFINITION_DEPTH_MAX, FOUNDERS_BYTES_MAX, GENESIS_BYTES_MAX, ORGANISATIONS_MAX,
+};
 use crate::membership::QUORUM_FORMULA;
 use crate::name::{check_account, check_collection, check_name, organisation_of};
 use crate::{
@@ -191,7 +193,8 @@ impl Genesis {
 
     /// Checks the file beside the genesis, canonical `{"<organisation>":"<signature hex>"}`: every founder signed.
     pub fn check_signatures(&self, file: &[u8]) -> Result<(), ProofError> {
-        let signatures: BTreeMap<String, String> = parse_canonical("genesis signatures", file, 2)?;
+        ProofError::check_max("genesis signatures", file.len(), FOUNDERS_BYTES_MAX)?;
+        let signatures: BTreeMap<String, String> = parse_canonical("genesis signatures", file, 1)?;
         if !signatures.keys().eq(self.document.organisations.keys()) {
             return Err(ProofError::malformed("genesis signatures", "need exactly one of each founder"));
         }
@@ -269,6 +272,9 @@ impl GenesisDocument {
                 return Err(ProofError::malformed("genesis.accounts", format!("{account:?} belongs to no founder")));
             }
             ProofError::check_max("genesis.accounts keys", account_keys.len(), ACCOUNT_KEYS_MAX)?;
+            if account_keys.is_empty() {
+                return Err(ProofError::malformed("genesis.accounts", format!("{account:?} has no key")));
+            }
             account_keys.iter().try_for_each(|key| unique(keys, key))?;
         }
         Ok(())
@@ -278,6 +284,9 @@ impl GenesisDocument {
         for (name, collection) in &self.collections {
             check_collection("genesis.collections", name)?;
             collection.access.check(|organisation| self.organisations.contains_key(organisation))?;
+            if !collection.schema.is_object() {
+                return Err(ProofError::malformed("genesis.collections.schema", "not an object"));
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Prove that a list of a document's versions between two heights is complete.
 
-use crate::limits::{DEFINITION_DEPTH_MAX, HISTORY_BYTES_MAX, HISTORY_VERSIONS_MAX};
+use crate::limits::{HISTORY_BYTES_MAX, HISTORY_DEPTH_MAX, HISTORY_VERSIONS_MAX, PROOF_BYTES_MAX};
 use crate::refusal::At;
 use crate::state_proof::check_value;
 use crate::{
@@ -57,11 +57,12 @@ impl HistoryProof {
     /// Reads a history proof file.
     pub fn parse(bytes: &[u8]) -> Result<HistoryProof, ProofError> {
         ProofError::check_max("history proof", bytes.len(), HISTORY_BYTES_MAX)?;
-        let proof: HistoryProof = parse_canonical("history proof", bytes, DEFINITION_DEPTH_MAX)?;
+        let proof: HistoryProof = parse_canonical("history proof", bytes, HISTORY_DEPTH_MAX)?;
         if proof.kind != "history-proof" || proof.v != 1 || proof.state.v != 1 {
             return Err(ProofError::malformed("history proof", "not a history proof of version 1"));
         }
         ProofError::check_max("history proof.earlier", proof.earlier.len(), HISTORY_VERSIONS_MAX)?;
+        ProofError::check_max("history proof.state", proof.state.to_bytes().len(), PROOF_BYTES_MAX)?;
         Ok(proof)
     }
 
@@ -117,10 +118,11 @@ fn check_link(after: &VersionRecord, earlier: &EarlierVersion, from: u64) -> Res
         return Err(ProofError::malformed("history proof.earlier", "goes on below the first height asked about"));
     }
     let same = (&record.collection, &record.id) == (&after.collection, &after.id);
-    if !same || record.v != 1 || record.version + 1 != after.version || record.height > after.height {
+    if !same || record.version + 1 != after.version || record.height > after.height {
         let reason = format!("version {} does not precede version {}", record.version, after.version);
         return Err(ProofError::malformed("history proof.earlier", reason));
     }
+    record.check()?;
     check_value(record, earlier.salt.as_ref(), earlier.value.as_ref())
 }
 

@@ -1,7 +1,7 @@
 //! Write and read the leaves of the Merkle log.
 
-use crate::limits::{JSON_DEPTH_MAX, LEAF_BYTES_MAX};
-use crate::{Hash, ProofError, canonical, check_account, parse_json};
+use crate::limits::{CODE_BYTES_MAX, JSON_DEPTH_MAX, LEAF_BYTES_MAX};
+use crate::{Hash, ProofError, canonical, check_account, check_node, parse_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -140,6 +140,18 @@ impl Leaf {
         Ok(leaf)
     }
 
+    /// Checks that a leaf stands where it says it does: a seal at the end of its block, a genesis at the beginning of
+    /// its own ledger.
+    pub(crate) fn check_place(&self, index: u64, origin: &str) -> Result<(), ProofError> {
+        match self {
+            Leaf::Seal(seal) if seal.index() != index => Err(ProofError::mismatch("seal.leaves", seal.index(), index)),
+            Leaf::Genesis(leaf) if index != 0 || !origin.ends_with(&format!("/{}", leaf.genesis)) => {
+                Err(ProofError::malformed("leaf.genesis", format!("is not the genesis of {origin}, or not leaf 0")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), ProofError> {
         let v = match self {
             Leaf::Genesis(leaf) => leaf.v,
@@ -170,8 +182,11 @@ impl TransactionLeaf {
 
 impl SealLeaf {
     fn check(&self) -> Result<(), ProofError> {
-        if self.leaves == 0 {
-            return Err(ProofError::malformed("leaf.leaves", "none"));
+        if self.leaves == 0 || self.rules == 0 {
+            return Err(ProofError::malformed("leaf.leaves and .rules", "count from 1"));
+        }
+        if let Some(proposer) = &self.proposer {
+            check_node("leaf.proposer", proposer)?;
         }
         if self.proposer.is_none() != (self.height == 0) {
             return Err(ProofError::malformed("leaf.proposer", "null at height 0 and nowhere else"));
@@ -182,7 +197,7 @@ impl SealLeaf {
 
 fn is_code(code: &str) -> bool {
     let bytes = code.as_bytes();
-    bytes.len() <= 64
+    bytes.len() <= CODE_BYTES_MAX
         && bytes.first().is_some_and(u8::is_ascii_uppercase)
         && bytes.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
 }

@@ -14,6 +14,7 @@ mod checkpoint;
 pub mod cli;
 mod consistency;
 mod cose;
+mod cosigned;
 mod error;
 mod evidence;
 mod exhibit;
@@ -60,7 +61,7 @@ pub use name::{
     SYSTEM_COLLECTIONS, check_account, check_collection, check_document_id, check_name, check_node, organisation_of,
 };
 pub use note::{Note, NoteSignature, VerifierKey};
-pub use policy::{Policy, parse_policy, policy};
+pub use policy::{Policy, parse_policy, parse_policy_octets, policy};
 pub use proposal::{Proposal, ProposalHeader};
 pub use receipt::{Receipt, VerifiedReceipt};
 pub use refusal::{Check, Refusal};

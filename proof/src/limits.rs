@@ -1,9 +1,22 @@
 //! Name every maximum of the formats in this crate.
 
-/// Nesting of a JSON document or predicate.
+/// Nesting of what an operation carries, of a predicate, and of every file whose form leaves nothing free.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Nesting of what carries a schema: a genesis, a collection's definition.
 pub const DEFINITION_DEPTH_MAX: usize = 96;
+/// Nesting of a state proof, one above its value: a collection's definition, or a document, which may outgrow what any
+/// one operation carries.
+pub const STATE_DEPTH_MAX: usize = DEFINITION_DEPTH_MAX + 1;
+/// Nesting of a history proof, three above the value of an earlier version.
+pub const HISTORY_DEPTH_MAX: usize = DEFINITION_DEPTH_MAX + 3;
+/// Nesting of a trust bundle, one above its genesis.
+pub const BUNDLE_DEPTH_MAX: usize = DEFINITION_DEPTH_MAX + 1;
+/// Nesting of an exhibit, one above its bundle.
+pub const EXHIBIT_DEPTH_MAX: usize = BUNDLE_DEPTH_MAX + 1;
+/// Bytes of a name of a ledger, organisation or collection, and of the last part of a node or account.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of a code of rejection.
+pub const CODE_BYTES_MAX: usize = 64;
 /// Bytes of one leaf.
 pub const LEAF_BYTES_MAX: usize = 4096;
 /// Bytes of a document id.
@@ -26,13 +39,21 @@ pub const GENESIS_BYTES_MAX: usize = 4 << 20;
 pub const ORGANISATIONS_MAX: usize = 64;
 /// Revoked keys of a membership document.
 pub const REVOKED_KEYS_MAX: usize = 1_024;
-/// Epochs that a verifier follows.
+/// Bytes of the file of the founders' signatures.
+pub const FOUNDERS_BYTES_MAX: usize = 64 << 10;
+/// Epochs that a verifier knows, the founding one among them.
 pub const EPOCHS_MAX: usize = 4_096;
-/// Bytes of a trust bundle, and of an exhibit, which holds one.
+/// Bytes of a pinned epoch.
+pub const EPOCH_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a trust bundle.
 pub const TRUST_BYTES_MAX: usize = 64 << 20;
+/// Bytes of an exhibit: a bundle, and a history proof as text inside of JSON. No file is larger.
+pub const EXHIBIT_BYTES_MAX: usize = TRUST_BYTES_MAX + 2 * HISTORY_BYTES_MAX;
+/// Bytes of a verifier's memory.
+pub const MEMORY_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a state proof, a consistency proof or an evidence file.
 pub const PROOF_BYTES_MAX: usize = 4 << 20;
-/// Versions of a history proof.
+/// Versions of a history proof before the newest.
 pub const HISTORY_VERSIONS_MAX: usize = 10_000;
 /// Bytes of a history proof.
 pub const HISTORY_BYTES_MAX: usize = 64 << 20;
@@ -40,6 +61,8 @@ pub const HISTORY_BYTES_MAX: usize = 64 << 20;
 pub const NOTE_SIGNATURES_MAX: usize = 256;
 /// Bytes of a note.
 pub const NOTE_BYTES_MAX: usize = 64 << 10;
+/// Seconds since 1970 that a cosignature may name, as C2SP says.
+pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 /// Bytes of a verifier key as text.
 pub const VKEY_BYTES_MAX: usize = 512;
 /// Bytes of a policy file.
@@ -48,8 +71,12 @@ pub const POLICY_BYTES_MAX: usize = 256 << 10;
 pub const POLICY_ITEMS_MAX: usize = 256;
 /// Hashes of an inclusion path: the log has fewer than 2^53 leaves.
 pub const PATH_HASHES_MAX: usize = 53;
-/// Bytes of a receipt file.
+/// Hashes of a consistency path: one more, from where it starts.
+pub const CONSISTENCY_HASHES_MAX: usize = PATH_HASHES_MAX + 1;
+/// Bytes of a receipt as a tlog-proof.
 pub const RECEIPT_BYTES_MAX: usize = 128 << 10;
+/// Bytes of a receipt as JSON, where a byte of the tlog-proof may take two.
+pub const RECEIPT_JSON_BYTES_MAX: usize = 256 << 10;
 /// Bytes of one COSE receipt.
 pub const COSE_BYTES_MAX: usize = 4 << 10;
 /// Siblings of a state proof: the key's bits.

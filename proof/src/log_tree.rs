@@ -1,6 +1,6 @@
 //! Compute roots and proofs of the RFC 6962 Merkle log.
 
-use crate::limits::PATH_HASHES_MAX;
+use crate::limits::{CONSISTENCY_HASHES_MAX, PATH_HASHES_MAX};
 use crate::{Hash, ProofError};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -105,7 +105,7 @@ pub fn verify_consistency(old: u64, old_root: &Hash, new: u64, path: &[Hash]) ->
     if old == 0 || old > new {
         return Err(ProofError::malformed("sizes", format!("{old} and {new}: need 1 <= old <= new")));
     }
-    ProofError::check_max("path", path.len(), PATH_HASHES_MAX + 1)?;
+    ProofError::check_max("path", path.len(), CONSISTENCY_HASHES_MAX)?;
     let wrong = |reason: &str| ProofError::malformed("path", reason);
     if old == new {
         return if path.is_empty() { Ok((*old_root, *old_root)) } else { Err(wrong("too long for the sizes")) };

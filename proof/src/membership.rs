@@ -1,6 +1,6 @@
 //! Know which nodes sign for which organisations, and how many organisations make a quorum.
 
-use crate::limits::{DEFINITION_DEPTH_MAX, ORGANISATIONS_MAX, REVOKED_KEYS_MAX};
+use crate::limits::{JSON_DEPTH_MAX, ORGANISATIONS_MAX, REVOKED_KEYS_MAX};
 use crate::name::check_name;
 use crate::note::{NoteSignature, VerifierKey};
 use crate::{Hash, ProofError, PublicKey, canonical, parse_canonical, plain_hash};
@@ -51,7 +51,7 @@ pub(crate) const QUORUM_FORMULA: &str = "(n+f+1)/2";
 impl Membership {
     /// Reads a membership document.
     pub fn parse(bytes: &[u8]) -> Result<Membership, ProofError> {
-        let membership: Membership = parse_canonical("membership", bytes, DEFINITION_DEPTH_MAX)?;
+        let membership: Membership = parse_canonical("membership", bytes, JSON_DEPTH_MAX)?;
         membership.check()?;
         Ok(membership)
     }
@@ -69,6 +69,9 @@ impl Membership {
         ProofError::check_max("membership.revoked", self.revoked.len(), REVOKED_KEYS_MAX)?;
         if self.organisations.is_empty() {
             return Err(ProofError::malformed("membership.organisations", "none"));
+        }
+        if self.epoch == 0 && !self.revoked.is_empty() {
+            return Err(ProofError::malformed("membership.revoked", "epoch 0 revokes no key"));
         }
         let mut keys = BTreeSet::new();
         for (organisation, member) in &self.organisations {
@@ -132,14 +135,11 @@ impl Membership {
         self.nodes().map(|(node, keys)| VerifierKey::cosigner(&node, keys.cosign)).collect()
     }
 
-    pub(crate) fn log_key_of(&self, origin: &str, line: &NoteSignature) -> Option<VerifierKey> {
-        let keys = (line.name == origin).then(|| self.log_keys(origin))?;
-        keys.into_iter().find(|key| key.id() == line.id)
-    }
-
-    pub(crate) fn cosign_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
-        let key = VerifierKey::cosigner(&line.name, self.node(&line.name)?.cosign);
-        (key.id() == line.id).then_some(key)
+    /// The keys that a line may be by: more than one where ids collide.
+    pub(crate) fn keys_of(&self, origin: &str, line: &NoteSignature) -> Vec<VerifierKey> {
+        let logs = if line.name == origin { self.log_keys(origin) } else { Vec::new() };
+        let cosigner = self.node(&line.name).map(|keys| VerifierKey::cosigner(&line.name, keys.cosign));
+        logs.into_iter().chain(cosigner).filter(|key| line.is_by(key)).collect()
     }
 }
 

@@ -1,12 +1,10 @@
 //! Check the names of ledgers, organisations, nodes, accounts, collections and documents.
 
-use crate::ProofError;
-use crate::limits::DOCUMENT_ID_BYTES_MAX;
+use crate::limits::{DOCUMENT_ID_BYTES_MAX, NAME_BYTES_MAX};
+use crate::{Hash, ProofError};
 
 /// The collections that begin with `$`: what the ledger keeps about itself.
 pub const SYSTEM_COLLECTIONS: [&str; 5] = ["$accounts", "$members", "$nodes", "$rules", "$schemas"];
-
-const NAME_BYTES_MAX: usize = 64;
 
 /// A ledger, an organisation, or the last part of a node or account: `[a-z0-9][a-z0-9.-]{0,63}`.
 pub fn check_name(field: &'static str, name: &str) -> Result<(), ProofError> {
@@ -53,6 +51,19 @@ pub fn check_account(field: &'static str, account: &str) -> Result<(), ProofErro
 /// The organisation of a checked account or node.
 pub fn organisation_of(account: &str) -> &str {
     account.split_once('/').map_or(account, |(organisation, _)| organisation)
+}
+
+/// What a version record may be of: a collection of documents, or one of the system's.
+pub(crate) fn check_any_collection(field: &'static str, name: &str) -> Result<(), ProofError> {
+    if SYSTEM_COLLECTIONS.contains(&name) { Ok(()) } else { check_collection(field, name) }
+}
+
+/// The genesis hash in an origin, `<ledger>/<64 hex>`.
+pub(crate) fn genesis_of(field: &'static str, origin: &str) -> Result<Hash, ProofError> {
+    let wrong = || ProofError::malformed(field, format!("{origin:?} is not <ledger>/<genesis hash>"));
+    let (ledger, genesis) = origin.split_once('/').ok_or_else(wrong)?;
+    check_name(field, ledger)?;
+    Hash::from_hex(field, genesis)
 }
 
 /// A document id: 1 to 256 bytes of UTF-8 without U+0000-001F and U+007F-009F.

@@ -83,9 +83,9 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// What C2SP allows as the name of a key.
+/// What C2SP allows as the name of a key. Only ASCII's control characters: those from U+007F on may be in a name.
 fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c == '+' || c.is_whitespace() || c.is_control())
+    !name.is_empty() && !name.contains(|c: char| c == '+' || c.is_whitespace() || c < ' ')
 }
 
 /// One signature line of a note. Nothing about it is checked.
@@ -115,8 +115,16 @@ impl NoteSignature {
             return Err(wrong("a name that is empty or holds a space or plus"));
         }
         let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| wrong("not base64"))?;
-        let (id, signature) = bytes.split_first_chunk::<4>().ok_or_else(|| wrong("shorter than a key id"))?;
+        let (id, signature) = bytes
+            .split_first_chunk::<4>()
+            .filter(|(_, signature)| !signature.is_empty())
+            .ok_or_else(|| wrong("no longer than a key id"))?;
         Ok(NoteSignature { name: name.to_owned(), id: *id, signature: signature.to_vec() })
+    }
+
+    /// Whether this is a line by `key`, as its name and id say. Another key may have both: an id has 32 bits.
+    pub(crate) fn is_by(&self, key: &VerifierKey) -> bool {
+        self.name == key.name && self.id == key.id()
     }
 }
 
@@ -133,7 +141,7 @@ impl Note {
     /// Reads a note: the text before the last blank line, then one signature a line, at least one.
     pub fn parse(bytes: &str) -> Result<Note, ProofError> {
         ProofError::check_max("note", bytes.len(), NOTE_BYTES_MAX)?;
-        if bytes.chars().any(|c| c != '\n' && c.is_control()) {
+        if bytes.chars().any(|c| c != '\n' && c < ' ') {
             return Err(ProofError::malformed("note", "holds a control character"));
         }
         let at = bytes.rfind("\n\n").ok_or_else(|| ProofError::malformed("note", "no blank line"))?;

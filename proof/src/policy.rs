@@ -72,13 +72,9 @@ impl Policy {
         &self.witnesses
     }
 
-    pub(crate) fn log_key_of(&self, origin: &str, line: &NoteSignature) -> Option<VerifierKey> {
-        let of_origin = (line.name == origin).then_some(&self.logs)?;
-        of_origin.iter().find(|key| key.name == origin && key.id() == line.id).cloned()
-    }
-
-    pub(crate) fn cosign_key_of(&self, line: &NoteSignature) -> Option<VerifierKey> {
-        self.witnesses.values().find(|key| key.name == line.name && key.id() == line.id).cloned()
+    /// The keys that a line may be by, those of logs of other origins too: more than one where ids collide.
+    pub(crate) fn keys_of(&self, line: &NoteSignature) -> Vec<VerifierKey> {
+        self.logs.iter().chain(self.witnesses.values()).filter(|key| line.is_by(key)).cloned().collect()
     }
 
     /// Whether the cosignatures that hold are enough. `signed` holds the file's names of witnesses; others are ignored.
@@ -103,11 +99,15 @@ impl Policy {
 /// Reads a policy file, of any ledger or log: Ed25519 logs and cosigners; urls are skipped.
 pub fn parse_policy(text: &str) -> Result<Policy, ProofError> {
     ProofError::check_max("policy", text.len(), POLICY_BYTES_MAX)?;
+    parse_lines(text, false)
+}
+
+fn parse_lines(text: &str, octets: bool) -> Result<Policy, ProofError> {
     if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t' && byte != b'\n') {
         return Err(ProofError::malformed("policy", "holds a control character"));
     }
     let lines = text.strip_suffix('\n').ok_or_else(|| ProofError::malformed("policy", "no line feed at the end"))?;
-    let mut reading = Reading::default();
+    let mut reading = Reading { octets, ..Reading::default() };
     for (number, line) in lines.split('\n').enumerate() {
         let items: Vec<&str> = line.split([' ', '\t']).filter(|item| !item.is_empty()).collect();
         reading.line(&items).map_err(|e| ProofError::malformed("policy", format!("line {}: {e}", number + 1)))?;
@@ -115,9 +115,21 @@ pub fn parse_policy(text: &str) -> Result<Policy, ProofError> {
     reading.end()
 }
 
+/// Reads a policy file as C2SP says: octets from 0x80 on are opaque in names, URLs and comments, and need not be UTF-8.
+pub fn parse_policy_octets(octets: &[u8]) -> Result<Policy, ProofError> {
+    ProofError::check_max("policy", octets.len(), POLICY_BYTES_MAX)?;
+    match std::str::from_utf8(octets) {
+        Ok(text) => parse_policy(text),
+        // Octets as characters: what a name is compared with differs as before.
+        Err(_) => parse_lines(&octets.iter().map(|octet| char::from(*octet)).collect::<String>(), true),
+    }
+}
+
 /// What the lines so far have defined.
 #[derive(Default)]
 struct Reading {
+    /// Each character stands for one octet.
+    octets: bool,
     logs: Vec<VerifierKey>,
     witnesses: BTreeMap<String, VerifierKey>,
     groups: Vec<Group>,
@@ -141,7 +153,7 @@ impl Reading {
     }
 
     fn log(&mut self, key: &str) -> Result<(), ProofError> {
-        let key = key_of(key, TYPE_LOG)?;
+        let key = self.key_of(key, TYPE_LOG)?;
         if self.logs.iter().any(|log| log.key == key.key) {
             return Err(wrong(&key.name, "a log key that stands twice"));
         }
@@ -150,7 +162,7 @@ impl Reading {
     }
 
     fn witness(&mut self, name: &str, key: &str) -> Result<(), ProofError> {
-        let key = key_of(key, TYPE_COSIGNATURE)?;
+        let key = self.key_of(key, TYPE_COSIGNATURE)?;
         if self.witnesses.values().any(|witness| witness.key == key.key) {
             return Err(wrong(name, "a witness key that stands twice"));
         }
@@ -188,6 +200,20 @@ impl Reading {
         Ok(())
     }
 
+    /// A key of its type. Its name is one of a note, which is UTF-8.
+    fn key_of(&self, text: &str, kind: u8) -> Result<VerifierKey, ProofError> {
+        let named = if self.octets {
+            String::from_utf8(text.chars().map(|octet| octet as u8).collect()).map_err(|_| wrong(text, "not UTF-8"))?
+        } else {
+            text.to_owned()
+        };
+        let key = VerifierKey::parse(&named)?;
+        if key.kind != kind {
+            return Err(wrong(text, "a key of the wrong signature type"));
+        }
+        Ok(key)
+    }
+
     fn define(&mut self, name: &str) -> Result<(), ProofError> {
         if name == NONE || self.names.insert(name.to_owned(), false).is_some() {
             return Err(wrong(name, "a name that is defined already"));
@@ -216,14 +242,6 @@ impl Reading {
 
 fn wrong(item: &str, reason: impl AsRef<str>) -> ProofError {
     ProofError::malformed("item", format!("{item:?}: {}", reason.as_ref()))
-}
-
-fn key_of(text: &str, kind: u8) -> Result<VerifierKey, ProofError> {
-    let key = VerifierKey::parse(text)?;
-    if key.kind != kind {
-        return Err(wrong(text, "a key of the wrong signature type"));
-    }
-    Ok(key)
 }
 
 fn decimal(text: &str) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! Prove that a leaf is in the log under a certified checkpoint (C2SP tlog-proof).
 
-use crate::limits::{JSON_DEPTH_MAX, PATH_HASHES_MAX, RECEIPT_BYTES_MAX};
+use crate::limits::{JSON_DEPTH_MAX, PATH_HASHES_MAX, RECEIPT_BYTES_MAX, RECEIPT_JSON_BYTES_MAX};
 use crate::refusal::At;
 use crate::{
     CertifiedCheckpoint, Check, Checkpoint, Hash, Leaf, ProofError, Refusal, Trust, canonical, leaf_hash,
@@ -40,7 +40,7 @@ impl Receipt {
         let leaf = BASE64_STANDARD.decode(extra).map_err(|_| wrong("extra is not base64"))?;
         let index = lines.next().and_then(|l| l.strip_prefix("index ")).ok_or_else(|| wrong("no index line"))?;
         let number: u64 = index.parse().map_err(|_| wrong("the index is no number"))?;
-        if number.to_string() != index {
+        if number.to_string() != index || number > crate::INTEGER_MAX {
             return Err(wrong("the index is not in its one decimal form"));
         }
         let path = lines.map(parse_hash_line).collect::<Result<Vec<_>, _>>()?;
@@ -48,7 +48,7 @@ impl Receipt {
         Ok(Receipt { leaf, index: number, path, note: note.to_owned() })
     }
 
-    /// Checks everything, in this order: quorum, log signature, inclusion, and the leaf's own form.
+    /// Checks everything, in this order: quorum, log signature, inclusion, and the leaf's own form and place.
     pub fn verify(&self, trust: &Trust) -> Result<VerifiedReceipt, Refusal> {
         let certified = trust.certify(&self.note)?;
         let (leaf, index) = self.include(&certified)?;
@@ -57,9 +57,12 @@ impl Receipt {
 
     /// The leaf, once its path leads to the certified root.
     pub(crate) fn include(&self, certified: &CertifiedCheckpoint) -> Result<(Leaf, u64), Refusal> {
-        Ok((self.include_in(certified.checkpoint())?, self.index))
+        let leaf = self.include_in(certified.checkpoint())?;
+        leaf.check_place(self.index, &certified.checkpoint().origin).at(Check::Leaf)?;
+        Ok((leaf, self.index))
     }
 
+    /// As `include`, of any checkpoint. Where the leaf says it stands is not looked at: a false seal may lie in that too.
     pub(crate) fn include_in(&self, checkpoint: &Checkpoint) -> Result<Leaf, Refusal> {
         let root =
             verify_inclusion(&leaf_hash(&self.leaf), self.index, checkpoint.size, &self.path).at(Check::Inclusion)?;
@@ -75,7 +78,7 @@ impl Receipt {
 
     /// Reads the JSON form. The leaf beside the proof must be the one inside it.
     pub fn from_json(bytes: &[u8]) -> Result<Receipt, ProofError> {
-        ProofError::check_max("receipt", bytes.len(), 2 * RECEIPT_BYTES_MAX)?;
+        ProofError::check_max("receipt", bytes.len(), RECEIPT_JSON_BYTES_MAX)?;
         let json: ReceiptJson = parse_canonical("receipt", bytes, JSON_DEPTH_MAX)?;
         if json.kind != "receipt" || json.v != 1 {
             return Err(ProofError::malformed("receipt", "not a receipt of version 1"));

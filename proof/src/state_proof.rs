@@ -1,11 +1,12 @@
 //! Prove what the state holds, or does not hold, under one document.
 
-use crate::limits::{DEFINITION_DEPTH_MAX, PROOF_BYTES_MAX};
+use crate::limits::{PROOF_BYTES_MAX, STATE_DEPTH_MAX};
+use crate::name::check_any_collection;
 use crate::refusal::At;
 use crate::state_tree::{StateTree, bit, climb};
 use crate::{
     Check, Hash, Leaf, ProofError, Receipt, Refusal, SealLeaf, Trust, VerifiedReceipt, VersionRecord, canonical,
-    parse_canonical, plain_hash, state_key, value_hash,
+    check_document_id, parse_canonical, plain_hash, state_key, value_hash,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -71,7 +72,7 @@ impl StateProof {
     /// Reads a state proof file.
     pub fn parse(bytes: &[u8]) -> Result<StateProof, ProofError> {
         ProofError::check_max("state proof", bytes.len(), PROOF_BYTES_MAX)?;
-        let proof: StateProof = parse_canonical("state proof", bytes, DEFINITION_DEPTH_MAX)?;
+        let proof: StateProof = parse_canonical("state proof", bytes, STATE_DEPTH_MAX)?;
         if proof.v != 1 {
             return Err(ProofError::mismatch("state proof.v", 1, proof.v));
         }
@@ -85,6 +86,9 @@ impl StateProof {
 
     /// Checks everything about the document `id` of `collection`: the seal's receipt, then the way to its state root.
     pub fn verify(&self, trust: &Trust, collection: &str, id: &str) -> Result<VerifiedState, Refusal> {
+        // The caller's names, so that nothing is said to be absent that no ledger can hold.
+        check_any_collection("collection", collection).at(Check::Claim)?;
+        check_document_id("id", id).at(Check::Claim)?;
         let receipt = Receipt::parse(&self.seal).at(Check::File)?.verify(trust)?;
         let Leaf::Seal(seal) = receipt.leaf().clone() else {
             return Check::Leaf.refuse("state proof.seal", "the receipt is not of a seal");
@@ -110,9 +114,7 @@ impl StateProof {
                 format!("{}/{}", record.collection, record.id),
             ));
         }
-        if record.v != 1 {
-            return Err(ProofError::mismatch("state proof.record.v", 1, record.v));
-        }
+        record.check()?;
         let answer = self.answer_of(record)?;
         Ok((StateTree::leaf_node(key, &plain_hash(&record.preimage())), answer))
     }

@@ -1,7 +1,8 @@
 //! Follow the epochs of a ledger and judge checkpoints under the one that covers them.
 
 use crate::checkpoint::{Rule, Tally, certify};
-use crate::limits::{DEFINITION_DEPTH_MAX, EPOCHS_MAX};
+use crate::limits::{EPOCH_BYTES_MAX, EPOCHS_MAX, JSON_DEPTH_MAX};
+use crate::name::genesis_of;
 use crate::refusal::At;
 use crate::{
     CertifiedCheckpoint, Check, Checkpoint, Genesis, Hash, Leaf, Membership, Note, Policy, ProofError, PublicKey,
@@ -76,7 +77,8 @@ pub struct PinnedEpoch {
 impl PinnedEpoch {
     /// Reads a pinned epoch.
     pub fn parse(bytes: &[u8]) -> Result<PinnedEpoch, ProofError> {
-        let pinned: PinnedEpoch = parse_canonical("epoch", bytes, DEFINITION_DEPTH_MAX)?;
+        ProofError::check_max("epoch", bytes.len(), EPOCH_BYTES_MAX)?;
+        let pinned: PinnedEpoch = parse_canonical("epoch", bytes, JSON_DEPTH_MAX)?;
         if pinned.kind != "epoch" || pinned.v != 1 {
             return Err(ProofError::mismatch(
                 "epoch.kind and .v",
@@ -85,6 +87,10 @@ impl PinnedEpoch {
             ));
         }
         pinned.members.check()?;
+        let genesis = genesis_of("epoch.origin", &pinned.origin)?;
+        if pinned.members.epoch == 0 && pinned.members.previous != genesis {
+            return Err(ProofError::mismatch("epoch.members.previous", genesis, pinned.members.previous));
+        }
         Ok(pinned)
     }
 
@@ -109,8 +115,9 @@ impl Trust {
 
     /// Trusts a policy that the caller chose, for the log of this origin. It covers every size, and follows nobody.
     ///
-    /// Refused when it names no log of this origin, or asks for nobody's cosignature.
+    /// Refused when the origin has not its form, and when the policy names no log of it or asks for nobody's cosignature.
     pub fn from_policy(origin: &str, policy: Policy) -> Result<Trust, ProofError> {
+        genesis_of("origin", origin)?;
         if !policy.logs().iter().any(|log| log.name == origin) {
             return Err(ProofError::malformed("policy", format!("no log of it is named {origin}")));
         }
@@ -186,7 +193,7 @@ impl Trust {
         let Some(last) = self.epochs().last() else {
             return Check::Epochs.refuse("trust", "a policy follows no change of membership");
         };
-        ProofError::check_max("epochs", self.epochs().len(), EPOCHS_MAX).at(Check::Epochs)?;
+        ProofError::check_max("epochs", self.epochs().len() + 1, EPOCHS_MAX).at(Check::Epochs)?;
         let (old, new) = (&last.membership, &change.members);
         new.check().at(Check::Epochs)?;
         Check::Epochs.same("members.epoch", &(old.epoch + 1), &new.epoch)?;
@@ -208,6 +215,24 @@ impl Trust {
         Ok(())
     }
 
+    /// Takes over what another trust of the same ledger knows of later epochs. The documents of an epoch that both know,
+    /// and the sizes it begins after, must be the same: two for one epoch are a fork of the membership. A policy takes
+    /// nothing.
+    pub fn join(&mut self, other: &Trust) -> Result<(), Refusal> {
+        Check::Genesis.same("origin", &self.origin, &other.origin)?;
+        let Basis::Epochs(known) = &mut self.basis else { return Ok(()) };
+        for epoch in known.iter() {
+            let number = epoch.membership.epoch;
+            if let Some(same) = other.epochs().iter().find(|e| e.membership.epoch == number) {
+                Check::Epochs.same("epoch.members", &epoch.membership.hash(), &same.membership.hash())?;
+                Check::Epochs.same("epoch.after", &epoch.after, &same.after)?;
+            }
+        }
+        let newest = known.last().expect("at least one").membership.epoch;
+        known.extend(other.epochs().iter().filter(|epoch| epoch.membership.epoch > newest).cloned());
+        Ok(())
+    }
+
     /// Checks a checkpoint note under the membership that covers its size.
     ///
     /// A line by an unknown key is skipped, as C2SP asks; one by a known key that fails makes the whole note false.
@@ -216,6 +241,7 @@ impl Trust {
     pub fn certify(&self, note: &str) -> Result<CertifiedCheckpoint, Refusal> {
         let parsed = Note::parse(note).at(Check::File)?;
         let checkpoint = Checkpoint::parse(&parsed.text).at(Check::File)?;
+        Check::Genesis.same("checkpoint.origin", &self.origin, &checkpoint.origin)?;
         let in_force = self.in_force(checkpoint.size);
         let rule = match &self.basis {
             Basis::Policy(policy) => Rule::Policy(policy),

@@ -1,6 +1,7 @@
 //! Carry trust from a genesis hash to any epoch in one file.
 
-use crate::limits::{DEFINITION_DEPTH_MAX, TRUST_BYTES_MAX};
+use crate::limits::{BUNDLE_DEPTH_MAX, TRUST_BYTES_MAX};
+use crate::name::genesis_of;
 use crate::refusal::At;
 use crate::{Change, Check, Genesis, Hash, ProofError, Refusal, Trust, canonical, parse_canonical};
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,7 @@ impl TrustBundle {
     /// Reads a trust bundle file.
     pub fn parse(bytes: &[u8]) -> Result<TrustBundle, ProofError> {
         ProofError::check_max("trust bundle", bytes.len(), TRUST_BYTES_MAX)?;
-        // The genesis lies one level deeper than on its own.
-        let bundle: TrustBundle = parse_canonical("trust bundle", bytes, DEFINITION_DEPTH_MAX + 1)?;
+        let bundle: TrustBundle = parse_canonical("trust bundle", bytes, BUNDLE_DEPTH_MAX)?;
         if bundle.kind != "trust-bundle" || bundle.v != 1 {
             return Err(ProofError::malformed("trust bundle", "not a trust bundle of version 1"));
         }
@@ -55,17 +55,10 @@ impl TrustBundle {
         Ok(trust)
     }
 
-    /// Follows those changes that `trust` does not know yet, from the epoch that the caller pinned; those it knows must
-    /// be the same. A policy follows none.
+    /// Verifies the whole bundle from the genesis that the origin of `trust` names, and makes `trust` know its later
+    /// epochs; see [`Trust::join`]. So a bundle of another ledger, or one that breaks off, is refused whatever is trusted.
     pub fn extend(&self, trust: &mut Trust) -> Result<(), Refusal> {
-        for change in &self.changes {
-            let Some(newest) = trust.epochs().last().map(|newest| newest.membership.epoch) else { return Ok(()) };
-            if change.members.epoch > newest {
-                trust.follow(change)?;
-            } else if let Some(known) = trust.epochs().iter().find(|e| e.membership.epoch == change.members.epoch) {
-                Check::Epochs.same("change.members", &known.membership.hash(), &change.members.hash())?;
-            }
-        }
-        Ok(())
+        let genesis = genesis_of("origin", trust.origin()).at(Check::Genesis)?;
+        trust.join(&self.verify(&genesis)?)
     }
 }

@@ -1,7 +1,8 @@
 //! Hash what a document's version is: its value, its record and its place in the state.
 
 use crate::hash::tagged;
-use crate::{Hash, canonical, tagged_hash};
+use crate::name::check_any_collection;
+use crate::{Hash, ProofError, canonical, check_document_id, tagged_hash};
 use serde::{Deserialize, Serialize};
 
 /// One version of a document, as the state commits to it.
@@ -27,6 +28,19 @@ pub struct VersionRecord {
 }
 
 impl VersionRecord {
+    /// Checks names and numbers: versions count from 1, and only the first has none before it.
+    pub(crate) fn check(&self) -> Result<(), ProofError> {
+        check_any_collection("record.collection", &self.collection)?;
+        check_document_id("record.id", &self.id)?;
+        if self.v != 1 {
+            return Err(ProofError::mismatch("record.v", 1, self.v));
+        }
+        if self.version == 0 || (self.version == 1) != self.previous.is_none() {
+            return Err(ProofError::malformed("record.previous", "null in version 1 and nowhere else"));
+        }
+        Ok(())
+    }
+
     /// The bytes whose SHA-256 is the record hash.
     pub fn preimage(&self) -> Vec<u8> {
         tagged("version", &canonical(self))

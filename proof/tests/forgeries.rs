@@ -338,11 +338,13 @@ fn one_contradiction_has_one_file() {
     let mut swapped = 0;
     for (_, evidence) in model.evidence() {
         let (first, second) = match evidence.clone() {
-            Evidence::TwoProposals { first, second, kind, v } => {
+            Evidence::TwoProposals { first, second, kind, v, seal } => {
                 let upper = SignedHeader { signature: first.signature.to_uppercase(), ..first.clone() };
-                let upper = Evidence::TwoProposals { first: upper, second: second.clone(), kind: kind.clone(), v };
+                let (other, kind_of) = (second.clone(), kind.clone());
+                let upper =
+                    Evidence::TwoProposals { first: upper, second: other, kind: kind_of, v, seal: seal.clone() };
                 assert_eq!(upper.verify(&model.trust()).expect_err("upper case").check, Check::Evidence);
-                (evidence, Evidence::TwoProposals { first: second, second: first, kind, v })
+                (evidence, Evidence::TwoProposals { first: second, second: first, kind, v, seal })
             }
             Evidence::TwoCosignatures { first, second, kind, v } => {
                 (evidence, Evidence::TwoCosignatures { first: second, second: first, kind, v })

@@ -162,7 +162,24 @@ fn one_file_and_a_genesis_hash_are_enough_and_nothing_less_is() {
     let mut other = desk.model.bundle();
     other.changes[0].members.revoked.clear();
     desk.put("other", other.to_bytes());
-    desk.run("receipt late --epoch epoch --trust other --no-memory").refuses(11, "epochs: change.members: expected");
+    desk.run("receipt late --epoch epoch --trust other --no-memory")
+        .refuses(11, "epochs: change.seal.next_members: expected");
+    // It has changed nothing since, so that its genesis is all that tells that it is of another network.
+    let mut document: Value = serde_json::from_slice(desk.model.genesis.bytes()).expect("JSON");
+    document["time"] = 1.into();
+    let foreign = TrustBundle::new(&Genesis::parse(&canonical(&document)).expect("a genesis"), vec![]);
+    desk.put("other", foreign.to_bytes());
+    desk.run("receipt late --epoch epoch --trust other --no-memory").refuses(11, "genesis: genesis hash: expected");
+    desk.run("trust other --epoch epoch").refuses(11, "genesis: genesis hash: expected");
+    let within = Exhibit::new(desk.model.receipt(10, 12).to_string(), foreign).to_bytes();
+    desk.put("within", within);
+    desk.run("receipt within --epoch epoch --no-memory").refuses(11, "genesis: genesis hash: expected");
+    let given = "--genesis genesis --genesis-hash HASH --trust trust --no-memory";
+    desk.run(&format!("receipt within {given}")).refuses(11, "genesis: genesis hash: expected");
+    // What an exhibit holds as its proof is followed by nobody, so nothing is said of it.
+    let forged = Exhibit::new("{\"kind\":\"trust-bundle\"}".into(), desk.model.bundle()).to_bytes();
+    desk.put("forged", forged);
+    desk.run("trust forged --genesis-hash HASH").refuses(11, "file: trust bundle: unknown field");
     let piped = desk.run_with(&format!("receipt - {GENESIS}"), |command| {
         let file = std::fs::File::open(desk.folder.path().join("receipt")).expect("it is there");
         command.stdin(file);
@@ -215,12 +232,29 @@ fn a_policy_is_an_anchor_that_knows_no_epochs() {
     let late = policy(&origin, &desk.model.memberships[1]);
     desk.put("policy", &late);
     desk.run(&format!("receipt exhibit {anchor}")).says(&["no epoch: by policy", "    echo.example/1  "]);
-    desk.run("receipt late --policy policy --origin another.example --no-memory").refuses(2, "no log of it is named");
+    desk.run("receipt late --policy policy --origin another.example --no-memory").refuses(11, "file: origin: ");
+    let carts = origin.replace("proofs", "carts");
+    let other = desk.run(&format!("receipt late --policy policy --origin {carts} --no-memory"));
+    other.refuses(11, "file: policy: no log of it is named");
     desk.run("receipt late --policy policy --no-memory").refuses_usage("--origin");
     desk.put("policy", format!("{}quorum none\n", late.split("group ").next().expect("the keys")));
-    desk.run(&format!("receipt late {anchor}")).refuses(2, "nobody's cosignature");
+    desk.run(&format!("receipt late {anchor}")).refuses(11, "nobody's cosignature");
     desk.put("policy", "log\n");
-    desk.run(&format!("receipt late {anchor}")).refuses(2, "policy: line 1");
+    desk.run(&format!("receipt late {anchor}")).refuses(11, "policy: line 1");
+    // Octets that are not UTF-8 are opaque, and two of them are two names.
+    let [acme, bolt] = ["acme", "bolt"].map(|name| {
+        let node = format!("{name}.example/1");
+        VerifierKey::cosigner(&node, model::pair(&format!("{node}/cosign")).public()).to_string().into_bytes()
+    });
+    let log = VerifierKey::log(&origin, model::pair("acme.example/1/log").public()).to_string();
+    let lines: [&[u8]; 7] = [b"log ", log.as_bytes(), b"\nwitness \xfe ", &acme, b"\nwitness \xff ", &bolt, b"\n"];
+    let octets = |end: &[u8]| [&lines.concat(), end].concat();
+    desk.put("policy", octets(b"group g all \xfe \xff\nquorum g\n"));
+    let signed = desk.model.note_by(&desk.model.checkpoint(8), &["acme.example", "bolt.example"]);
+    desk.put("signed", Receipt { note: signed, ..desk.model.receipt(2, 8) }.to_string());
+    desk.run(&format!("receipt signed {anchor}")).says(&["    acme.example/1  ", "    bolt.example/1  "]);
+    desk.put("policy", octets(b"group g all \xfe \xfe\nquorum g\n"));
+    desk.run(&format!("receipt signed {anchor}")).refuses(11, "file: policy: line 4");
 }
 
 impl Ran {
@@ -285,7 +319,7 @@ fn each_check_has_its_name_and_its_exit_code() {
         sealed.out.starts_with("signatures hold, not yet verified\n")
             && sealed.out.contains("acme.example answers for it")
     );
-    assert!(sealed.err.contains("re-execution") && sealed.err.lines().count() == 1, "{}", sealed.err);
+    assert!(sealed.err.contains("countersign audit --level full") && sealed.err.lines().count() == 1, "{}", sealed.err);
     let json: Value =
         serde_json::from_str(&desk.run(&format!("evidence false-seal --json {GENESIS}")).out).expect("JSON");
     assert_eq!(json["verified"], false);
@@ -371,6 +405,8 @@ fn nothing_below_or_beside_what_was_verified_before_is_believed() {
     run("receipt early --joined-by consistency").refuses(12, "joins other checkpoints");
     run("receipt receipt --no-memory").says(&["memory         none"]);
     run("receipt early --memory elsewhere").says(&["nothing was verified here before"]);
+    desk.run("receipt late --epoch epoch --memory elsewhere")
+        .says(&["a checkpoint of size 4 was verified here before"]);
     desk.run("receipt late --epoch epoch").says(&["a checkpoint of size 12 was verified here before"]);
     let json = desk.run(&format!("receipt early --json {trust}"));
     assert_eq!(
@@ -424,6 +460,25 @@ fn a_memory_that_cannot_be_read_is_named_and_another_ledgers_is_left_alone() {
     assert_eq!(desk.get("memory"), other.as_bytes());
     run("receipt receipt").says(&["nothing was verified here before"]);
     assert_eq!(desk.get("memory"), other.as_bytes(), "each ledger has a file of its own");
+}
+
+#[test]
+fn a_closed_output_turns_no_verdict_into_another() {
+    let desk = Desk::new();
+    desk.put("bad", "hello");
+    let code = |line: &str| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        desk.run_with(&format!("{line} {GENESIS}"), |command| {
+            command.stdout(writer);
+        })
+        .code
+    };
+    for json in ["", " --json"] {
+        assert_eq!(code(&format!("receipt receipt{json}")), 0);
+        assert_eq!(code(&format!("receipt bad{json}")), 11);
+        assert_eq!(code(&format!("evidence false-seal{json}")), 13);
+    }
 }
 
 #[test]

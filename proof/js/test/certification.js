@@ -205,7 +205,8 @@ test("a receipt's leaf has one of the known forms", async () => {
       typeof leaf === "string" ? utf8(leaf) : leaf instanceof Uint8Array ? leaf : utf8(canonical(leaf));
     return verifyReceipt(trust, await ledger.receipt(2));
   };
-  for (const right of [transaction, rejected, seal, { ...transaction, by: "a.example" }])
+  const toCome = { ...rejected, code: "OF_RULES_2" };
+  for (const right of [transaction, rejected, toCome, seal, { ...transaction, by: "a.example" }])
     assert.deepEqual((await under(right)).leaf, right);
   const wrong = [
     { ...transaction, v: 2 },
@@ -222,7 +223,9 @@ test("a receipt's leaf has one of the known forms", async () => {
     { ...transaction, id: writes.slice(1) },
     { ...transaction, extra: 1 },
     { ...rejected, writes },
-    { ...rejected, code: "UNLUCKY" },
+    { ...rejected, code: "unlucky" },
+    { ...rejected, code: "X".repeat(65) },
+    { ...rejected, code: "" },
     { ...rejected, outcome: "applied" },
     { genesis: writes, kind: "genesis", v: 1 },
     { kind: "seal", v: 1 },
@@ -332,7 +335,9 @@ test("a genesis has its form", async () => {
     { time: -1 },
     { time: "0" },
     { limits: {} },
-    { limits: { ...genesis.limits, document_bytes: 0 } },
+    { limits: { ...genesis.limits, document_bytes: 1023 } },
+    { limits: { ...genesis.limits, document_bytes: 2048 } },
+    { limits: { ...genesis.limits, proposal_bytes: (4 << 20) + 1 } },
     { organisations: {} },
     { organisations: [] },
     { organisations: { "A!": a } },
@@ -345,6 +350,7 @@ test("a genesis has its form", async () => {
     node({ log: `ed25519:${"0".repeat(64)}` }),
     node({ log: null }),
     node({ address: 1 }),
+    node({ address: "\u00e4".repeat(129) }),
     node({ raft: key }),
     { accounts: { "a.example": [key] } },
     { accounts: { "z.example/ops": [key] } },

@@ -9,7 +9,6 @@ import test, { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ledger, ledgerPolicy, proofs } from "./vectors.js";
 
-const options = { skip: proofs ? false : "proofs.json is not there" };
 const folder = mkdtempSync(join(tmpdir(), "countersign-"));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -38,15 +37,16 @@ function files() {
     state: file("state.json", proofs.states.present_epoch_1.file),
     history: file("history.json", proofs.histories.whole.file),
     consistency: file("consistency.json", proofs.consistencies.across.file),
-    evidence: file("evidence.json", proofs.evidence["false-seal"].file),
+    fork: file("fork.json", proofs.evidence.fork.file),
+    falseSeal: file("evidence.json", proofs.evidence["false-seal"].file),
     hash: proofs.genesis_hash,
     policy: file("policy", ledgerPolicy()),
     ledgerReceipt: file("ledger.tlog-proof", ledger.checkpoint_1.receipt_applied),
   };
 }
 
-test("every kind of proof is verified, and says what is proved and what is not", options, () => {
-  const { genesis, bundle, pinned, exhibit, receipt, state, history, consistency, evidence, hash } = files();
+test("every kind of proof is verified, and says what is proved and what is not", () => {
+  const { genesis, bundle, pinned, exhibit, receipt, state, history, consistency, fork, hash } = files();
   const { policy, ledgerReceipt } = files();
   const question = ["--collection", "shipments", "--id", "S-1"];
   const runs = [
@@ -59,9 +59,8 @@ test("every kind of proof is verified, and says what is proved and what is not",
     ["state", state, "--genesis", genesis, "--trust", bundle, ...question],
     ["history", history, "--genesis", genesis, "--genesis-hash", hash, "--trust", bundle, ...question],
     ["consistency", consistency, "--genesis-hash", hash, "--trust", bundle],
-    ["evidence", evidence, "--genesis", genesis],
+    ["evidence", fork, "--genesis", genesis],
     ["trust", bundle, "--genesis-hash", hash],
-    ["trust", exhibit, "--genesis", genesis],
   ];
   for (const words of runs) {
     const { status, stdout, stderr } = run(...words);
@@ -75,7 +74,16 @@ test("every kind of proof is verified, and says what is proved and what is not",
   }
 });
 
-test("what is refused ends with 11 and one line that names the check", options, () => {
+test("a false seal is attributed and not verified: 13, and the command that shows the rest", () => {
+  const { genesis, falseSeal } = files();
+  const { status, stdout, stderr } = run("evidence", falseSeal, "--genesis", genesis);
+  assert.equal(status, 13);
+  assert.match(stdout, /^the signatures hold, not yet verified: evidence\n/);
+  assert.match(stderr, /^[^\n]*countersign audit --level full\n$/);
+  assert.equal(JSON.parse(run("evidence", falseSeal, "--genesis", genesis, "--json").stdout).verified, false);
+});
+
+test("what is refused ends with 11 and one line that names the check", () => {
   const { genesis, bundle, pinned, exhibit, receipt, state, hash } = files();
   const runs = [
     ["quorum", "receipt", receipt, "--genesis", genesis],
@@ -83,6 +91,7 @@ test("what is refused ends with 11 and one line that names the check", options, 
     ["genesis", "receipt", receipt, "--genesis", genesis, "--genesis-hash", "0".repeat(64)],
     ["file", "receipt", state, "--genesis", genesis],
     ["file", "evidence", receipt, "--epoch", pinned],
+    ["file", "trust", exhibit, "--genesis", genesis],
     ["claim", "state", state, "--genesis-hash", hash, "--trust", bundle, "--collection", "shipments", "--id", "S-2"],
     ["epochs", "receipt", file("old", proofs.receipts.seal.file), "--epoch", pinned],
     ["file", "receipt", file("binary", Buffer.from([0xff])), "--epoch", pinned],
@@ -95,7 +104,7 @@ test("what is refused ends with 11 and one line that names the check", options, 
   }
 });
 
-test("wrong usage ends with 2", options, () => {
+test("wrong usage ends with 2", () => {
   const { genesis, bundle, pinned, exhibit, receipt, state, hash, policy } = files();
   const runs = [
     [],

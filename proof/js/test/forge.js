@@ -52,7 +52,7 @@ export function forgeGenesis(voters, ledger = "forged.example") {
     accounts: {},
     collections: {},
     ledger,
-    limits: { document_bytes: 1, proposal_bytes: 1, transaction_bytes: 1 },
+    limits: { document_bytes: 1024, proposal_bytes: 1024, transaction_bytes: 1024 },
     organisations,
     quorum: "(n+f+1)/2",
     rules: 1,

@@ -14,13 +14,11 @@ import {
 } from "../verify.js";
 import { parseCheckpoint } from "../checkpoint.js";
 import { refused } from "./assert.js";
-import { proofs } from "./vectors.js";
+import { proofs, trustedOfProofs } from "./vectors.js";
 
-const options = { skip: proofs ? false : "proofs.json is not there" };
-const trusted = () => Trust.fromBundle(proofs.trust_bundle, proofs.genesis_hash);
 
-test("proofs: the bundle leads from the genesis to epoch 1 at the boundary", options, async () => {
-  const trust = await trusted();
+test("proofs: the bundle leads from the genesis to epoch 1 at the boundary", async () => {
+  const trust = await trustedOfProofs();
   assert.deepEqual(
     trust.epochs.map(({ members, after }) => [members.epoch, after]),
     [
@@ -33,8 +31,8 @@ test("proofs: the bundle leads from the genesis to epoch 1 at the boundary", opt
   await refused("genesis", () => Trust.fromBundle(proofs.trust_bundle, "0".repeat(64)));
 });
 
-test("proofs: receipts, in both of their forms", options, async () => {
-  const trust = await trusted();
+test("proofs: receipts, in both of their forms", async () => {
+  const trust = await trustedOfProofs();
   for (const [name, { file, json, index, size, epoch, signers }] of Object.entries(proofs.receipts)) {
     const proved = await verifyReceipt(trust, file);
     assert.deepEqual([proved.index, proved.size, proved.epoch, proved.signers], [index, size, epoch, signers], name);
@@ -43,7 +41,7 @@ test("proofs: receipts, in both of their forms", options, async () => {
   }
 });
 
-test("proofs: a genesis knows epoch 0 only, a pinned epoch only what is above it", options, async () => {
+test("proofs: a genesis knows epoch 0 only, a pinned epoch only what is above it", async () => {
   const genesis = await Trust.fromGenesis(proofs.genesis, proofs.genesis_hash);
   const pinned = await Trust.fromPinnedEpoch(proofs.pinned_epoch);
   for (const { file, size, epoch } of Object.values(proofs.receipts)) {
@@ -54,8 +52,8 @@ test("proofs: a genesis knows epoch 0 only, a pinned epoch only what is above it
   }
 });
 
-test("proofs: states", options, async () => {
-  const trust = await trusted();
+test("proofs: states", async () => {
+  const trust = await trustedOfProofs();
   for (const [name, { file, collection, id, answer, height, value }] of Object.entries(proofs.states)) {
     const proved = await verifyState(trust, file, collection, id);
     assert.deepEqual([proved.answer, proved.height, proved.newest?.value ?? null], [answer, height, value], name);
@@ -64,8 +62,8 @@ test("proofs: states", options, async () => {
   }
 });
 
-test("proofs: histories", options, async () => {
-  const trust = await trusted();
+test("proofs: histories", async () => {
+  const trust = await trustedOfProofs();
   for (const [name, { file, collection, id, from, to, versions }] of Object.entries(proofs.histories)) {
     const proved = await verifyHistory(trust, file, collection, id);
     assert.deepEqual([proved.from, proved.to], [from, to], name);
@@ -77,8 +75,8 @@ test("proofs: histories", options, async () => {
   }
 });
 
-test("proofs: consistencies", options, async () => {
-  const trust = await trusted();
+test("proofs: consistencies", async () => {
+  const trust = await trustedOfProofs();
   for (const [name, { file, old, new: newer }] of Object.entries(proofs.consistencies)) {
     const proved = await verifyConsistency(trust, file);
     assert.deepEqual([proved.old.size, proved.new.size], [old, newer], name);
@@ -87,8 +85,8 @@ test("proofs: consistencies", options, async () => {
   }
 });
 
-test("proofs: evidence", options, async () => {
-  const trust = await trusted();
+test("proofs: evidence", async () => {
+  const trust = await trustedOfProofs();
   for (const [what, { file, accused }] of Object.entries(proofs.evidence)) {
     const proved = await verifyEvidence(trust, file);
     assert.equal(proved.what, what);
@@ -101,10 +99,10 @@ test("proofs: evidence", options, async () => {
   }
 });
 
-test("proofs: the exhibit carries its proof and its epochs", options, async () => {
+test("proofs: the exhibit carries its proof and its epochs", async () => {
   const { proof, trust } = await openExhibit(proofs.exhibit, proofs.genesis_hash);
   const proved = await verifyReceipt(trust, proof);
-  assert.equal(proved.origin, (await trusted()).origin);
+  assert.equal(proved.origin, (await trustedOfProofs()).origin);
   assert.equal(parseCheckpoint(proof.slice(proof.indexOf("\n\n") + 2)).size, proved.size);
   await refused("genesis", () => openExhibit(proofs.exhibit, "0".repeat(64)));
 });

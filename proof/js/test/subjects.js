@@ -10,69 +10,41 @@ import {
   verifyReceipt,
   verifyState,
 } from "../verify.js";
-import { ledger, proofs } from "./vectors.js";
+import { filesOfLedger, filesOfProofs, proofs, trustedOfLedger, trustedOfProofs } from "./vectors.js";
 
-/** Every proof of the vectors: `{name, file, verify, claim}`. */
+/** How a file of each kind is verified, about the document that it is asked about. */
+export const VERIFY = {
+  receipt: (trust, file) => verifyReceipt(trust, file),
+  state: (trust, file, { collection, id }) => verifyState(trust, file, collection, id),
+  history: (trust, file, { collection, id }) => verifyHistory(trust, file, collection, id),
+  consistency: (trust, file) => verifyConsistency(trust, file),
+  evidence: (trust, file) => verifyEvidence(trust, file),
+};
+
+/** Every proof of the vectors: `{name, kind, file, collection, id, verify, claim}`, and of a history `all` its versions. */
 export async function subjects() {
   const found = [];
-  const add = async (name, file, verify, more = {}) =>
-    found.push({ name, file, verify, claim: await verify(file), ...more });
-  const founders = await Trust.fromGenesis(ledger.genesis, ledger.genesis_hash);
-  for (const checkpoint of ["checkpoint_1", "checkpoint_2"]) {
-    for (const [name, file] of Object.entries(ledger[checkpoint])) {
-      if (name.startsWith("receipt_"))
-        await add(`ledger ${checkpoint} ${name}`, file, (altered) => verifyReceipt(founders, altered));
-    }
+  const add = async (subject, verify) => found.push({ ...subject, verify, claim: await verify(subject.file) });
+  const addAll = async (files, trust) => {
+    for (const asked of files) await add(asked, (file) => VERIFY[asked.kind](trust, file, asked));
+  };
+  await addAll(filesOfLedger(), await trustedOfLedger());
+  const trust = await trustedOfProofs();
+  const files = filesOfProofs();
+  await addAll(files, trust);
+  const receipts = files.filter(({ kind }) => kind === "receipt");
+  const asJson = receipts.map(({ name, kind, json }) => ({ name: `${name} as JSON`, kind, file: json }));
+  await addAll(asJson, trust);
+  const histories = found.filter(({ kind }) => kind === "history");
+  for (const history of histories) {
+    const ofSame = histories.filter(({ id }) => id === history.id).map(({ claim }) => claim.versions);
+    history.all = ofSame.sort((a, b) => b.length - a.length)[0];
   }
-  const { checkpoint_1: one, checkpoint_2: two } = ledger;
-  const asked = [
-    ["present", one.state_present, "shipments", "S-1"],
-    ["withheld", one.state_present_value_withheld, "shipments", "S-1"],
-    ["account", one.state_account, "$accounts", "acme.example/ops"],
-    ["neighbour", one.state_absent_neighbour, "shipments", "S-3"],
-    ["empty", one.state_absent_empty, "shipments", "S-4"],
-    ["deleted", two.state_deleted, "shipments", "S-2"],
-  ];
-  for (const [name, file, collection, id] of asked)
-    await add(`ledger state ${name}`, file, (altered) => verifyState(founders, altered, collection, id), {
-      kind: "state",
-      collection,
-      id,
-    });
-  if (!proofs) return found;
-  const trust = await Trust.fromBundle(proofs.trust_bundle, proofs.genesis_hash);
-  for (const [name, { file, json }] of Object.entries(proofs.receipts)) {
-    await add(`receipt ${name}`, file, (altered) => verifyReceipt(trust, altered));
-    await add(`receipt ${name} as JSON`, json, (altered) => verifyReceipt(trust, altered));
-  }
-  for (const [name, { file, collection, id }] of Object.entries(proofs.states)) {
-    await add(`state ${name}`, file, (altered) => verifyState(trust, altered, collection, id), {
-      kind: "state",
-      collection,
-      id,
-    });
-  }
-  for (const [name, { file, collection, id }] of Object.entries(proofs.histories)) {
-    const whole = Object.values(proofs.histories)
-      .filter((history) => history.id === id)
-      .sort((a, b) => b.versions.length - a.versions.length)[0];
-    const all = (await verifyHistory(trust, whole.file, collection, id)).versions;
-    await add(`history ${name}`, file, (altered) => verifyHistory(trust, altered, collection, id), {
-      kind: "history",
-      collection,
-      id,
-      all,
-    });
-  }
-  for (const [name, { file }] of Object.entries(proofs.consistencies))
-    await add(`consistency ${name}`, file, (altered) => verifyConsistency(trust, altered));
-  for (const [name, { file }] of Object.entries(proofs.evidence))
-    await add(`evidence ${name}`, file, (altered) => verifyEvidence(trust, altered));
-  await add("bundle", proofs.trust_bundle, async (altered) =>
-    describeTrust(await Trust.fromBundle(altered, proofs.genesis_hash)),
+  await add({ name: "bundle", file: proofs.trust_bundle }, async (file) =>
+    describeTrust(await Trust.fromBundle(file, proofs.genesis_hash)),
   );
-  await add("exhibit", proofs.exhibit, async (altered) => {
-    const opened = await openExhibit(altered, proofs.genesis_hash);
+  await add({ name: "exhibit", file: proofs.exhibit }, async (file) => {
+    const opened = await openExhibit(file, proofs.genesis_hash);
     return { ...(await verifyReceipt(opened.trust, opened.proof)), trust: describeTrust(opened.trust) };
   });
   return found;

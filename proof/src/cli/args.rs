@@ -17,7 +17,8 @@ pub enum VerifyCommand {
     Consistency(File),
     /// Check a trust bundle: follow the membership from genesis to its last epoch
     Trust(TrustFile),
-    /// Check evidence: that an organisation signed statements that contradict each other
+    /// Check evidence: that an organisation signed statements that contradict each other. Of a false seal it says who
+    /// signed, and ends with 13: `countersign audit --level full` shows the rest
     Evidence(File),
 }
 

@@ -15,7 +15,7 @@ pub enum CliFailure {
     #[error("not verified, {}: {}", .0.check, visible(&.0.error.to_string()))]
     Refused(Refusal),
     /// The signatures hold; the rest needs re-execution.
-    #[error("the signatures hold; that the seal is false only re-execution shows: countersign audit")]
+    #[error("the signatures hold; whether the seal is false, only re-execution shows: countersign audit --level full")]
     NeedsExecution,
     /// Nobody reads our output any more.
     #[error("the output was closed")]

@@ -4,7 +4,7 @@ use super::args::{self, VerifyCommand};
 use super::failure::CliFailure;
 use super::memory::recall;
 use super::report::{Report, leaf_sentence};
-use super::sources::{Sources, is_kind, read};
+use super::sources::{FileIs, Sources, read};
 use crate::refusal::At;
 use crate::{
     CertifiedCheckpoint, Check, ConsistencyProof, Evidence, HistoryProof, Leaf, PinnedEpoch, Receipt, StateAnswer,
@@ -18,7 +18,8 @@ pub(super) fn judge(command: &VerifyCommand) -> Result<Report, CliFailure> {
         // The epochs of --trust would be taken as known, and those of the file not be followed.
         return Err(CliFailure::Usage("the bundle to check is the file itself; leave out --trust".into()));
     }
-    let sources = Sources::read(command.claims(), command.file())?;
+    let file_is = if matches!(command, VerifyCommand::Trust(_)) { FileIs::Bundle } else { FileIs::Proof };
+    let sources = Sources::read(command.claims(), command.file(), file_is)?;
     let (mut report, newest) = match command {
         VerifyCommand::Receipt(args) => receipt(args, &sources)?,
         VerifyCommand::State(args) => state(args, &sources)?,
@@ -39,7 +40,7 @@ fn text(bytes: &[u8]) -> Result<&str, CliFailure> {
 }
 
 fn receipt(args: &args::Receipt, sources: &Sources) -> Judged {
-    let parsed = match is_kind(&sources.proof, "receipt") {
+    let parsed = match sources.proof.starts_with(b"{") {
         true => Receipt::from_json(&sources.proof).at(Check::File)?,
         false => Receipt::parse(text(&sources.proof)?).at(Check::File)?,
     };
@@ -187,9 +188,6 @@ fn consistency(sources: &Sources) -> Judged {
 }
 
 fn trust(args: &args::TrustFile, sources: &Sources) -> Result<Report, CliFailure> {
-    if !is_kind(&sources.proof, "trust-bundle") {
-        return Ok(Check::File.refuse("file", "not a trust bundle")?);
-    }
     let Some(newest) = sources.trust.epochs().last() else {
         return Err(CliFailure::Usage("a policy follows no epochs; give --genesis-hash, --genesis or --epoch".into()));
     };

@@ -3,9 +3,9 @@
 use super::args::Claims;
 use super::failure::CliFailure;
 use super::sources::read;
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{JSON_DEPTH_MAX, MEMORY_BYTES_MAX};
 use crate::refusal::At;
-use crate::{Check, Checkpoint, ConsistencyProof, Note, Refusal, Trust, canonical, parse_canonical};
+use crate::{Check, Checkpoint, ConsistencyProof, Note, ProofError, Refusal, Trust, canonical, parse_canonical};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,10 @@ fn load(path: &Path) -> Result<Option<String>, CliFailure> {
             format!("{}: {reason}; what was verified before is lost: move it away to begin anew", path.display());
         Check::Memory.refuse("memory", reason)
     };
-    let memory = match parse_canonical::<MemoryFile>("memory", &read(path)?, JSON_DEPTH_MAX) {
+    let bytes = read(path)?;
+    let parsed = ProofError::check_max("memory", bytes.len(), MEMORY_BYTES_MAX)
+        .and_then(|()| parse_canonical::<MemoryFile>("memory", &bytes, JSON_DEPTH_MAX));
+    let memory = match parsed {
         Ok(memory) if memory.kind == "memory" && memory.v == 1 => memory,
         Ok(_) => return Ok(unusable("not a memory of version 1".into())?),
         Err(error) => return Ok(unusable(error.to_string())?),

@@ -2,14 +2,23 @@
 
 use super::args::Claims;
 use super::failure::CliFailure;
-use crate::limits::{HISTORY_BYTES_MAX, TRUST_BYTES_MAX};
+use crate::limits::EXHIBIT_BYTES_MAX;
 use crate::refusal::At;
-use crate::{Check, Exhibit, Genesis, PinnedEpoch, ProofError, Trust, TrustBundle, parse_policy};
+use crate::{Check, Exhibit, Genesis, PinnedEpoch, ProofError, Trust, TrustBundle, parse_policy_octets};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The largest file that is read: an exhibit with a history proof.
-const FILE_BYTES_MAX: usize = TRUST_BYTES_MAX + 2 * HISTORY_BYTES_MAX;
+/// In canonical form an exhibit begins so, and nothing else does.
+const EXHIBIT_START: &[u8] = br#"{"kind":"exhibit","#;
+
+/// What the file given to a command is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FileIs {
+    /// A proof, or an exhibit of one.
+    Proof,
+    /// A trust bundle. What an exhibit holds as its proof is followed by nobody, so that it is none.
+    Bundle,
+}
 
 /// A proof file and what it is judged under.
 pub(super) struct Sources {
@@ -28,40 +37,43 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CliFailure> {
         _ => Box::new(std::fs::File::open(path).map_err(failed)?),
     };
     let mut bytes = Vec::new();
-    source.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(CliFailure::Usage(format!("{}: longer than {FILE_BYTES_MAX} bytes", path.display())));
-    }
+    source.take(EXHIBIT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    ProofError::check_max("file", bytes.len(), EXHIBIT_BYTES_MAX).at(Check::File)?;
     Ok(bytes)
 }
 
 impl Sources {
     /// Reads the proof file, and establishes trust: the genesis hash, the pinned epoch or the policy first, then epoch by epoch.
-    pub(super) fn read(claims: &Claims, file: &Path) -> Result<Sources, CliFailure> {
+    pub(super) fn read(claims: &Claims, file: &Path, file_is: FileIs) -> Result<Sources, CliFailure> {
         let bytes = read(file)?;
-        let exhibit = is_kind(&bytes, "exhibit").then(|| Exhibit::parse(&bytes)).transpose().at(Check::File)?;
+        // Before anything is asked of the anchor: every file but a policy is text.
+        std::str::from_utf8(&bytes).map_err(|_| ProofError::malformed("file", "not UTF-8 text")).at(Check::File)?;
         let given = claims.trust.as_deref().map(read).transpose()?;
         let given = given.map(|bytes| TrustBundle::parse(&bytes)).transpose().at(Check::Epochs)?;
-        let (proof, enclosed) = match exhibit {
-            Some(exhibit) => (exhibit.proof.into_bytes(), Some(exhibit.trust)),
-            None if is_kind(&bytes, "trust-bundle") => {
+        let (proof, enclosed) = match file_is {
+            FileIs::Bundle => {
                 let bundle = TrustBundle::parse(&bytes).at(Check::File)?;
                 (bytes, Some(bundle))
             }
-            None => (bytes, None),
+            FileIs::Proof if bytes.starts_with(EXHIBIT_START) => {
+                let exhibit = Exhibit::parse(&bytes).at(Check::File)?;
+                (exhibit.proof.into_bytes(), Some(exhibit.trust))
+            }
+            FileIs::Proof => (bytes, None),
         };
         let mut trust = anchor(claims, given.as_ref().or(enclosed.as_ref()))?;
         for bundle in given.iter().chain(&enclosed) {
             bundle.extend(&mut trust)?;
         }
-        Ok(Sources { proof, trust, anchored: claims.genesis_hash.is_some() || claims.epoch.is_some() })
+        let anchored = claims.genesis_hash.is_some() || claims.epoch.is_some();
+        Ok(Sources { proof, trust, anchored })
     }
 }
 
 /// What trust begins with. A bundle's own genesis counts only under a hash that the caller gives.
 fn anchor(claims: &Claims, bundle: Option<&TrustBundle>) -> Result<Trust, CliFailure> {
     if let (Some(path), Some(origin)) = (&claims.policy, &claims.origin) {
-        return policy(&read(path)?, origin).map_err(|e| CliFailure::Usage(format!("{}: {e}", path.display())));
+        return Ok(Trust::from_policy(origin, parse_policy_octets(&read(path)?).at(Check::File)?).at(Check::File)?);
     }
     if let Some(path) = &claims.epoch {
         return Ok(Trust::from_epoch(PinnedEpoch::parse(&read(path)?).at(Check::Epochs)?));
@@ -88,20 +100,4 @@ fn anchor(claims: &Claims, bundle: Option<&TrustBundle>) -> Result<Trust, CliFai
         bundle.genesis(&genesis.hash())?;
     }
     Ok(Trust::from_genesis(&genesis))
-}
-
-fn policy(bytes: &[u8], origin: &str) -> Result<Trust, ProofError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| ProofError::malformed("policy", "not UTF-8 text"))?;
-    Trust::from_policy(origin, parse_policy(text)?)
-}
-
-/// Whether the bytes look like one of our JSON files of this kind; only a hint, the parser decides.
-pub(super) fn is_kind(bytes: &[u8], kind: &str) -> bool {
-    let value = serde_json::from_slice::<KindOnly>(bytes);
-    value.is_ok_and(|value| value.kind == kind)
-}
-
-#[derive(serde::Deserialize)]
-struct KindOnly {
-    kind: String,
 }
