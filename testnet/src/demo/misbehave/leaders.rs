@@ -63,7 +63,7 @@ pub(super) fn censor(network: &mut Network, byzantine: &Path) -> Result<(), Test
         "the document of {victim} is certified, {:.1} s after it was submitted",
         asked.elapsed().as_secs_f64()
     ));
-    refused_leader(network, "leaves out transaction")
+    refused_leader(network, "leaves it out")
 }
 
 /// Some node says why it refuses the liar, and another one leads.

@@ -33,7 +33,7 @@ pub const MISBEHAVIOURS: [&str; 8] = [
 /// Shows one; an error says which claim did not hold. `byzantine` is a binary with the feature of that name.
 pub fn misbehave(name: &str, byzantine: Option<&Path>) -> Result<(), TestnetError> {
     // Where every certificate needs every organisation, each of them answers for each of its signatures.
-    let organisations = if name == "kill-signing" { 3 } else { 4 };
+    let organisations = if name == "kill-signing" { 2 } else { 4 };
     let mut network = Network::start(Options { organisations, ..Options::default() })?;
     let shown = show(&mut network, name, byzantine);
     if shown.is_err() {
