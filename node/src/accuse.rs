@@ -211,7 +211,7 @@ impl Accuse {
         if let Evidence::TwoProposals { .. } = accusation.file {
             let sentence = accusation.verified.sentence();
             accusation.verified.accused().iter().for_each(|accused| {
-                self.distrust.refuse_for_good(&accused.node, &sentence);
+                self.distrust.refuse_for_good(&accused.node, sentence);
             });
         }
         self.accusations.send_modify(|shown| Arc::make_mut(shown).push(accusation));

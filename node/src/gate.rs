@@ -213,11 +213,11 @@ mod tests {
     fn raft_has_no_voter_that_the_ledger_does_not_have() {
         let set = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<u64>>();
         let (old, new) = (set(&[1, 2, 3]), set(&[1, 2, 4]));
-        let before = [old.clone()];
-        assert!(are_ordered(&old, &before, &[old.clone()]), "an observer comes");
-        assert!(are_ordered(&new, &before, &[old.clone(), new.clone()]), "a change begins");
-        assert!(are_ordered(&new, &[old.clone(), new.clone()], &[new.clone()]), "and ends");
-        assert!(are_ordered(&old, &[], &[old.clone()]), "the first of all");
+        let (before, after, both) = ([old.clone()], [new.clone()], [old.clone(), new.clone()]);
+        assert!(are_ordered(&old, &before, &before), "an observer comes");
+        assert!(are_ordered(&new, &before, &both), "a change begins");
+        assert!(are_ordered(&new, &both, &after), "and ends");
+        assert!(are_ordered(&old, &[], &before), "the first of all");
         for usurped in [vec![set(&[1])], vec![old.clone(), set(&[1])], vec![set(&[1, 2]), old.clone()], vec![]] {
             assert!(!are_ordered(&old, &before, &usurped), "{usurped:?}");
         }

@@ -193,7 +193,7 @@ async fn evidence(liar: &Liar<'_>, size: u64) {
 /// Questions without an answer, and noise on every service.
 async fn questions(liar: &Liar<'_>, size: u64) {
     for from in [0, 1, size, 1 << 40, u64::MAX] {
-        let asked = Asked { from, uncertified: size % 2 == 0 }.encode_to_vec();
+        let asked = Asked { from, uncertified: size.is_multiple_of(2) }.encode_to_vec();
         for service in [COSIGNATURES, BLOCKS] {
             liar.ask(Lane::Bulk, service, asked.clone()).await;
         }
