@@ -1,7 +1,7 @@
 //! Look at every proposal before its append is acknowledged: whose it is, when it is, and whether there was another.
 //!
 //! This is a filter; the verdict that all nodes reach alike comes at execution. So it refuses only what an honest leader
-//! never sends, and lets pass what this node cannot judge yet because it is behind.
+//! never makes, and lets pass what this node cannot judge yet because it is behind, and what an earlier leader left.
 
 use crate::accuse::Suspicion;
 use crate::clock::Clock;
@@ -35,14 +35,20 @@ pub(crate) struct Seen(BTreeMap<(u64, u64), (SignedHeader, Hash)>);
 impl Admit for Gate {
     fn admit(&self, from: u64, term: u64, offered: &[Offered<'_>]) -> Result<(), String> {
         for offered in offered {
-            self.look(from, term, offered).inspect_err(|reason| {
-                tracing::error!(from, term, reason, "an append is refused");
-                // What comes from an earlier term is another's fault.
-                let leader = self.members.borrow().name_of(from).map(str::to_owned);
-                if let Some(leader) = leader.filter(|_| offered.position.term == term) {
-                    self.distrust.refuse(&leader, reason);
-                }
-            })?;
+            let sender = self.members.borrow().name_of(from).map(str::to_owned);
+            let Err(reason) = self.look(sender.as_deref(), term, offered) else { continue };
+            // A leader answers for what it proposes in its own term, and for what it made whenever that was.
+            let made_it = header_of(offered).is_ok_and(|(_, header)| Some(&header.proposer) == sender.as_ref());
+            if offered.position.term != term && !made_it {
+                // It lies in the log of a leader whose fault it is not, and who can leave it out no more: execution skips it.
+                tracing::warn!(from, term, at = %offered.position, reason, "a proposal of an earlier term is wrong");
+                continue;
+            }
+            tracing::error!(from, term, reason, "an append is refused");
+            if let Some(leader) = sender {
+                self.distrust.refuse(&leader, &reason);
+            }
+            return Err(reason);
         }
         Ok(())
     }
@@ -76,15 +82,17 @@ fn are_ordered(voters: &BTreeSet<u64>, before: &[BTreeSet<u64>], offered: &[BTre
 }
 
 impl Gate {
-    fn look(&self, from: u64, term: u64, offered: &Offered<'_>) -> Result<(), String> {
-        let proposal = Proposal::parse(offered.proposal).map_err(|e| e.to_string())?;
-        let header: ProposalHeader =
-            parse_canonical("proposal.header", &proposal.header, JSON_DEPTH_MAX).map_err(|e| e.to_string())?;
+    fn look(&self, sender: Option<&str>, term: u64, offered: &Offered<'_>) -> Result<(), String> {
+        let (proposal, header) = header_of(offered)?;
         if header.origin != self.origin || header.term != offered.position.term {
             return Err(format!("a header of {} and term {} at {}", header.origin, header.term, offered.position));
         }
-        if header.term == term {
-            self.check_fresh(from, &header)?;
+        let is_senders = sender.is_none_or(|sender| sender == header.proposer);
+        if header.term == term && !is_senders {
+            return Err(format!("a proposal of {} that another node sent as its own", header.proposer));
+        }
+        if is_senders {
+            self.check_fresh(&header)?;
         }
         if !self.is_signed(&proposal, &header)? {
             return Ok(());
@@ -96,12 +104,8 @@ impl Gate {
         Err(format!("a second header of {} for height {} of term {}", header.proposer, header.height, header.term))
     }
 
-    /// What the leader proposes in its own term is its own, and not from the future.
-    fn check_fresh(&self, from: u64, header: &ProposalHeader) -> Result<(), String> {
-        let sender = self.members.borrow().name_of(from).map(str::to_owned);
-        if sender.is_some_and(|sender| sender != header.proposer) {
-            return Err(format!("a proposal of {} that another node sent as its own", header.proposer));
-        }
+    /// What a leader makes is not from the future.
+    fn check_fresh(&self, header: &ProposalHeader) -> Result<(), String> {
         let (now, before) = (self.clock.now_ms(), self.applied.borrow().chain.time);
         if is_from_the_future(header.time, now, before) {
             let (proposer, by) = (&header.proposer, header.time - now);
@@ -129,6 +133,12 @@ impl Gate {
             Err(format!("a proposal that no key of {} has signed", header.proposer))
         }
     }
+}
+
+fn header_of(offered: &Offered<'_>) -> Result<(Proposal, ProposalHeader), String> {
+    let proposal = Proposal::parse(offered.proposal).map_err(|e| e.to_string())?;
+    let header = parse_canonical("proposal.header", &proposal.header, JSON_DEPTH_MAX).map_err(|e| e.to_string())?;
+    Ok((proposal, header))
 }
 
 /// A leader never goes back behind the time of the block before, so that time is no fault of his.
