@@ -7,6 +7,7 @@ use crate::frames::{CosignatureFrame, CosignaturesAsked, CosignaturesFound, deco
 use crate::frames::{SERVICE_COSIGNATURE, SERVICE_COSIGNATURES};
 use crate::limits::{COSIGNATURES_AHEAD_MAX, COSIGNATURES_PULLED_MAX};
 use crate::members::Members;
+use crate::sign::Heard;
 use bytes::Bytes;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Lane, Transport};
@@ -30,6 +31,8 @@ pub(crate) struct Certify {
     pub(crate) others: mpsc::Receiver<KeptCosignature>,
     /// What is pulled goes the same way as what is told.
     pub(crate) pulled: mpsc::Sender<KeptCosignature>,
+    /// Who signed a root echoes it no more: after a restart his signature is his echo.
+    pub(crate) echoes: mpsc::Sender<Heard>,
     /// Where a cosignature goes that contradicts our log.
     pub(crate) suspicions: mpsc::Sender<Suspicion>,
     pub(crate) reader: Reader,
@@ -221,15 +224,17 @@ impl Certify {
         let body = encode(&CosignaturesAsked { from_size: certified.everyone.max(certified.size) });
         for name in self.members.borrow().nodes.keys().filter(|name| **name != self.node) {
             let (transport, name) = (self.transport.clone(), name.clone());
-            let (body, pulled) = (body.clone(), self.pulled.clone());
+            let (body, pulled, echoes) = (body.clone(), self.pulled.clone(), self.echoes.clone());
             tokio::spawn(async move {
                 let call = transport.call(&name, Lane::Control, SERVICE_COSIGNATURES, body, PULL_DEADLINE);
                 let found: Option<CosignaturesFound> = call.await.ok().and_then(decode);
                 for frame in found.map(|found| found.cosignatures).unwrap_or_default() {
-                    if let Some(kept) = frame.parse() {
-                        // A full queue: the next pull brings it.
-                        drop(pulled.try_send(kept));
+                    let Some(kept) = frame.parse() else { continue };
+                    // A full queue, of either: the next pull brings it.
+                    if kept.cosignature.node == name {
+                        drop(echoes.try_send(Heard { node: name.clone(), size: kept.size, root: kept.root }));
                     }
+                    drop(pulled.try_send(kept));
                 }
             });
         }

@@ -52,7 +52,7 @@ pub use folder::{Config, Folder, NodeSecrets, VoterSecrets, init_sign_lock};
 pub use members::{Members, NodeEntry};
 pub use mempool::MempoolSize;
 pub use run::run;
-pub use sign_lock::SignLock;
+pub use sign_lock::{SIGN_LOCK, SignLock};
 pub use start::{Identity, Node, Seams, start};
 pub use submit::{Answer, Level, Recorded};
 pub use verifier::{Verified, Verifier};

@@ -1,6 +1,6 @@
 //! Show what becomes of a leader that lies: two proposals, a wild clock, transactions left out.
 
-use super::{LIAR, WITHIN, submit, verify_evidence, wait_accused, wait_logged, write};
+use super::{LIAR, WITHIN, submit, verify_evidence, wait_accused, write};
 use crate::demo::{WorkFolder, say};
 use crate::error::hold;
 use crate::{Network, TestnetError, operations_account, wait_until};
@@ -33,8 +33,6 @@ pub(super) fn wild_clock(network: &mut Network, byzantine: &Path) -> Result<(), 
         "a document was certified all the same, {:.1} s after it was submitted",
         asked.elapsed().as_secs_f64()
     ));
-    let refusal = wait_logged(network, 0, "ahead of this node's clock")?;
-    println!("{refusal}");
     refused_leader(network, "ahead of this node's clock")?;
     write(network, 1, 2)
 }

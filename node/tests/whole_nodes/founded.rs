@@ -2,7 +2,9 @@
 
 use countersign_consensus::{Flushing, Settings};
 use countersign_ledger::store::MemoryKv;
-use countersign_node::{Identity, MemoryFiles, Node, NodeSecrets, Seams, SignLock, TokioClock, VoterSecrets, start};
+use countersign_node::{
+    Files, Identity, MemoryFiles, Node, NodeSecrets, Seams, SignLock, TokioClock, VoterSecrets, start,
+};
 use countersign_p2p::{Directory, MemoryNetwork, Peer};
 use countersign_proof::operation::Change;
 use countersign_proof::{
@@ -19,6 +21,14 @@ use tokio::runtime::Handle;
 const COLLECTION: &str = "things";
 const BEGAN_MS: u64 = 1_763_892_000_000;
 const NAMES: [&str; 4] = ["acme.example", "bolt.example", "cargo.example", "liar.example"];
+
+/// What outlives a node.
+#[derive(Clone)]
+pub struct Disks {
+    pub ledger: Arc<MemoryKv>,
+    pub raft: Arc<MemoryKv>,
+    pub files: Arc<dyn Files>,
+}
 
 /// Organisations of one node each, on wires of memory.
 pub struct Founded {
@@ -94,10 +104,15 @@ impl Founded {
         Directory::new(peers).expect("valid")
     }
 
-    pub async fn start(&self, n: usize) -> Node {
+    /// Empty disks with the sign lock of a node.
+    pub fn disks(&self, n: usize) -> Disks {
         let files = Arc::new(MemoryFiles::default());
         let voter = self.secrets[n].voter.as_ref().expect("every founder votes");
         SignLock::create(&*files, voter.cosign.public()).expect("empty files");
+        Disks { ledger: Arc::new(MemoryKv::new()), raft: Arc::new(MemoryKv::new()), files }
+    }
+
+    pub async fn start(&self, n: usize, disks: Disks) -> Node {
         let consensus = Settings {
             heartbeat_ms: 100,
             election_ms_min: 500,
@@ -112,9 +127,9 @@ impl Founded {
             listen: self.address(n),
         };
         let seams = Seams {
-            ledger: Arc::new(MemoryKv::new()),
-            raft: Arc::new(MemoryKv::new()),
-            files,
+            ledger: disks.ledger,
+            raft: disks.raft,
+            files: disks.files,
             clock: Arc::new(self.clock),
             sockets: Arc::new(self.network.sockets(&self.address(n))),
             verifier_threads: 0,

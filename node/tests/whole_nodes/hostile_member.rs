@@ -1,12 +1,10 @@
 //! Let one member say whatever it likes to three honest nodes, under its own true keys: they must neither halt nor stall.
 
-mod founded;
-
+use crate::founded::{Founded, submit, transaction};
 use bytes::Bytes;
 use countersign_node::Node;
 use countersign_p2p::{Lane, Services, Transport};
 use countersign_proof::{Checkpoint, Hash, Proposal, ProposalHeader, SignedHeader, plain_hash};
-use founded::{Founded, submit, transaction};
 use futures::FutureExt;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -230,7 +228,7 @@ async fn whatever_a_member_says_the_others_neither_halt_nor_stall() {
     let founded = Founded::new(4);
     let mut nodes: Vec<Node> = Vec::new();
     for n in HONEST {
-        nodes.push(founded.start(n).await);
+        nodes.push(founded.start(n, founded.disks(n)).await);
     }
     let liar = Liar { founded: &founded, transport: join(&founded).await };
     let mut written = 0;
