@@ -10,7 +10,7 @@
 //! before are its choice.
 
 use crate::NodeError;
-use crate::limits::{BATCH_TRANSACTIONS_MAX, COMPLAINTS_A_NODE_MAX, ROOMY_BLOCKS_MIN};
+use crate::limits::{BATCH_TRANSACTIONS_MAX, COMPLAINTS_A_NODE_MAX};
 use countersign_ledger::store::Reader;
 use countersign_proof::Limits;
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ pub(crate) enum Waits {
     Forwarded { since: Instant },
     /// The leader was asked directly; the answer says whether it took it.
     Asked(oneshot::Receiver<bool>),
-    /// The leader has it: blocks above this height might have had it.
-    Taken { since: Instant, above: u64 },
+    /// The leader has it: blocks above this height were not looked at yet, and so many of those before had room for it.
+    Taken { since: Instant, above: u64, roomy: usize },
     /// The members were told.
     Told,
 }
@@ -52,23 +52,22 @@ impl Complaints {
     }
 }
 
-/// Whether this leader has made enough blocks above a height, in this term, that had room for one more transaction.
-pub(crate) fn had_room(
+/// How many blocks of this leader and term above a height had room for one more transaction, and how far was looked: a
+/// look is bounded, the next one goes on from there.
+pub(crate) fn roomy_blocks(
     reader: &Reader,
     above: u64,
     (leader, term): (&str, u64),
     has_room: impl Fn(&[Vec<u8>]) -> bool,
-) -> Result<bool, NodeError> {
-    let mut roomy = 0;
+) -> Result<(usize, u64), NodeError> {
+    let (mut roomy, mut seen) = (0, above);
     for height in (above + 1..).take(BLOCKS_AT_ONCE) {
         let (Some(seal), Some(block)) = (reader.seal(height)?, reader.block(height)?) else { break };
         let by_leader = seal.proposer.as_deref() == Some(leader) && seal.term == term;
         roomy += usize::from(by_leader && has_room(&block.proposal.transactions));
-        if roomy >= ROOMY_BLOCKS_MIN {
-            return Ok(true);
-        }
+        seen = height;
     }
-    Ok(false)
+    Ok((roomy, seen))
 }
 
 /// Whether one more transaction of so many bytes would have fitted.

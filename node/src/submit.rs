@@ -4,8 +4,8 @@ use crate::NodeError;
 use crate::cursors::{Applied, Certified};
 use crate::distrust::Distrust;
 use crate::frames::{SERVICE_COMPLAINT, SERVICE_FORWARD, Transactions, encode};
-use crate::left_out::{Complaints, Waits, had_room, has_room};
-use crate::limits::{COMPLAINT_OWNED_FOR, FORWARD_AGAIN, LEFT_OUT_MAX, UNCERTIFIED_BLOCKS_MAX};
+use crate::left_out::{Complaints, Waits, has_room, roomy_blocks};
+use crate::limits::{COMPLAINT_OWNED_FOR, FORWARD_AGAIN, LEFT_OUT_MAX, ROOMY_BLOCKS_MIN, UNCERTIFIED_BLOCKS_MAX};
 use crate::members::Members;
 use crate::verifier::Verified;
 use countersign_consensus::Leadership;
@@ -318,14 +318,19 @@ impl Submit {
                 owned.waits = Waits::Asked(answer);
             }
             Waits::Asked(answer) => match answer.try_recv() {
-                Ok(true) => owned.waits = Waits::Taken { since: now, above: self.applied.borrow().chain.height },
+                Ok(true) => {
+                    let above = self.applied.borrow().chain.height;
+                    owned.waits = Waits::Taken { since: now, above, roomy: 0 };
+                }
                 Err(oneshot::error::TryRecvError::Empty) => {}
                 _ => owned.waits = Waits::begin(),
             },
-            Waits::Taken { since, above } if *since + LEFT_OUT_MAX <= now => {
+            Waits::Taken { since, above, roomy } if *since + LEFT_OUT_MAX <= now => {
                 let bytes = owned.transaction.transaction().bytes.len();
                 let room = |there: &[Vec<u8>]| has_room(there, bytes, &self.limits);
-                if had_room(&self.reader, *above, (&leader, term), room)? {
+                let (more, seen) = roomy_blocks(&self.reader, *above, (&leader, term), room)?;
+                (*above, *roomy) = (seen, *roomy + more);
+                if *roomy >= ROOMY_BLOCKS_MIN {
                     let number = *number;
                     return self.left_out(number, &leader);
                 }

@@ -29,6 +29,7 @@ const OWN: u8 = 9;
 const EVIDENCE: u8 = 10;
 const COMPLAINT: u8 = 11;
 
+// The frames once more, on purpose: a liar encodes for itself, and a change of the wire is seen here.
 #[derive(Clone, PartialEq, Message)]
 struct CosignatureFrame {
     #[prost(uint64, tag = "1")]
