@@ -1,5 +1,6 @@
 //! Declare the commands: noun, then verb.
 
+use crate::api_key::ApiKeyCommand;
 use crate::audit::Audit;
 use crate::connection::Caller;
 use crate::genesis::GenesisCommand;
@@ -106,6 +107,9 @@ pub enum Command {
     /// Make bearer tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Issue, list and revoke the API keys of a node
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
 }
 
 #[derive(Debug, Subcommand)]

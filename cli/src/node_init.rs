@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output;
 use clap::Args;
 use countersign_client::key_file;
-use countersign_proof::{FoundingNode, PublicKey, canonical, check_node, organisation_of};
+use countersign_proof::{FoundingNode, PublicKey, canonical, check_account, check_node, organisation_of};
 use serde::{Deserialize, Serialize};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -37,6 +37,10 @@ pub struct InitNode {
     /// Where it listens for browsers and tools (HTTP); on the loopback only, and not at all if not given
     #[arg(long, value_name = "HOST:PORT")]
     http: Option<String>,
+    /// The account that signs what callers of the HTTP side write, of the node's organisation; its key is made too, and
+    /// printed for the genesis or `account set`
+    #[arg(long, value_name = "ACCOUNT", requires = "http")]
+    gateway_account: Option<String>,
     /// An observer: it verifies and serves reads, and has a TLS key alone
     #[arg(long)]
     observer: bool,
@@ -65,10 +69,18 @@ struct NodeFile<'a> {
     api: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway_account: Option<&'a str>,
 }
 
 pub fn run(command: &InitNode) -> Result<(), Failure> {
     check_node("--node", &command.node).map_err(|e| Failure::Usage(e.to_string()))?;
+    if let Some(account) = &command.gateway_account {
+        check_account("--gateway-account", account).map_err(|e| Failure::Usage(e.to_string()))?;
+        if organisation_of(account) != organisation_of(&command.node) {
+            return Err(Failure::usage("--gateway-account", format!("{account} is of another organisation")));
+        }
+    }
     let listen = command.listen.as_deref().unwrap_or(&command.address);
     let addresses =
         [("--address", Some(&command.address[..])), ("--listen", Some(listen)), ("--api", Some(&command.api))];
@@ -83,7 +95,16 @@ pub fn run(command: &InitNode) -> Result<(), Failure> {
     let keys = folder.join("keys");
     DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(|e| Failure::file(&keys, "made", &e))?;
     let tls = new_key(&keys, "tls")?;
-    let configuration = NodeFile { node: &command.node, listen, api: &command.api, http: command.http.as_deref() };
+    let configuration = NodeFile {
+        node: &command.node,
+        listen,
+        api: &command.api,
+        http: command.http.as_deref(),
+        gateway_account: command.gateway_account.as_deref(),
+    };
+    if let Some(account) = &command.gateway_account {
+        output::line(format!("{account}\t{}", new_key(&keys, "gateway")?))?;
+    }
     let text = toml::to_string(&configuration).expect("plain text members");
     if command.observer {
         std::fs::write(&node_file, text).map_err(|e| Failure::file(&node_file, "written", &e))?;

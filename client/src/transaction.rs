@@ -5,7 +5,7 @@ use crate::limits::EXPIRY;
 use crate::token::now_ms;
 use countersign_proof::{
     Activate, Admission, Admit, Append, Body, Collection, DefineCollection, Hash, Increment, KeyPair, Limits,
-    Operation, Precondition, PublicKey, RemoveNode, SetAccount, SetNode, SetRules, Signer, Transaction, Unit,
+    Operation, Precondition, PublicKey, Put, RemoveNode, SetAccount, SetNode, SetRules, Signer, Transaction, Unit,
     canonical, operation::Change, precondition::Condition, tagged_hash,
 };
 use serde_json::{Value, json};
@@ -44,6 +44,11 @@ impl TransactionBuilder {
     /// The whole new value of a document.
     pub fn replace(self, collection: &str, id: &str, document: &Value) -> TransactionBuilder {
         self.on_document(collection, id, Change::Replace(canonical(document)))
+    }
+
+    /// The whole value of a document, whether or not it is there.
+    pub fn put(self, collection: &str, id: &str, document: &Value) -> TransactionBuilder {
+        self.on_document(collection, id, Change::Put(Put { value: canonical(document) }))
     }
 
     /// A merge patch (RFC 7396) of a document.

@@ -11,7 +11,10 @@
 //!                     tiles
 //! ```
 
+mod api;
+mod api_keys;
 mod asked;
+mod door;
 mod explorer;
 mod health;
 mod limits;
@@ -26,6 +29,9 @@ mod tiles;
 mod view;
 mod witness;
 
+pub use api::{API_ROUTES, ApiSetup, GatewayAccount};
+pub use api_keys::{API_KEYS_FILE, ApiKey, ApiKeys, ApiKeysError};
+pub use door::{Ask, Door, Progress, Refused};
 pub use router::{Served, router};
 pub use serve::serve;
 pub use view::{CursorView, NodeView, PeerView, WitnessView};

@@ -1,6 +1,7 @@
 //! Name every maximum of the HTTP side.
 
 use countersign_proof::limits::{DOCUMENT_ID_BYTES_MAX, LEAF_BYTES_MAX};
+use std::time::Duration;
 
 /// Rows of one page.
 pub(crate) const ROWS_MAX: usize = 50;
@@ -36,6 +37,33 @@ pub(crate) const CONNECTION_SECONDS_MAX: u64 = 120;
 pub(crate) const FAREWELL_SECONDS_MAX: u64 = 10;
 /// Times in a row that accepting may fail, a second apart, before serving ends.
 pub(crate) const ACCEPT_FAILURES_MAX: u32 = 30;
+
+/// Bytes of an `Idempotency-Key`.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Seconds that a write may wait for its level.
+pub(crate) const WAIT_SECONDS_MAX: u64 = 120;
+/// Rows of one page of the typed API.
+pub(crate) const API_ROWS_MAX: u64 = 1_000;
+/// Documents that one list, count or sum reads.
+pub(crate) const SCAN_DOCUMENTS_MAX: usize = 10_000;
+/// Bytes of a filter.
+pub(crate) const FILTER_BYTES_MAX: usize = 1_024;
+/// Bytes of a request with a transaction.
+pub(crate) const TRANSACTION_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a bulk request.
+pub(crate) const BULK_BYTES_MAX: usize = 16 << 20;
+/// Rows of a bulk request.
+pub(crate) const BULK_ROWS_MAX: usize = 20_000;
+/// Rows of a bulk request that are under way at once.
+pub(crate) const BULK_AT_ONCE_MAX: usize = 128;
+/// Open streams of events.
+pub(crate) const STREAMS_MAX: usize = 512;
+/// Collections that one stream names.
+pub(crate) const STREAM_COLLECTIONS_MAX: usize = 64;
+/// Events that wait for one reader.
+pub(crate) const EVENTS_WAITING_MAX: usize = 64;
+/// A reader that takes no event for so long is cut off; it resumes from its cursor.
+pub(crate) const READER_STALL_MAX: Duration = Duration::from_secs(10);
 
 const _: () = assert!(DOCUMENT_ROWS_MAX <= ROWS_MAX);
 const _: () = assert!(TILE_WIDTH as usize * (2 + LEAF_BYTES_MAX) <= BUNDLE_BYTES_MAX, "a request reads no more");

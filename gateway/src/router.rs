@@ -1,5 +1,6 @@
 //! Route requests to pages under one set of security headers.
 
+use crate::api::{self, Api, ApiSetup};
 use crate::explorer::{self, Explorer};
 use crate::health::health;
 use crate::limits::URI_BYTES_MAX;
@@ -38,6 +39,8 @@ pub struct Served {
     pub log: Option<KeyPair>,
     /// What the node publishes of itself.
     pub view: watch::Receiver<Arc<NodeView>>,
+    /// The typed API, where there is one.
+    pub api: Option<ApiSetup>,
     /// The witness of other logs, where there is one.
     pub witness: Option<Arc<Witness>>,
 }
@@ -49,7 +52,8 @@ pub struct Served {
 /// so they run where they are asked, and a simulation sees them in one order. When the sender of `view` is dropped,
 /// `/health` says that the node has stopped.
 pub fn router(served: Served) -> Router {
-    let Served { reader, genesis, log, view, witness } = served;
+    let Served { reader, genesis, log, view, api, witness } = served;
+    let api = api.map_or_else(Router::new, |setup| api::router(Api::new(reader.clone(), genesis.clone(), setup)));
     let witness = witness.map_or_else(Router::new, witness::router);
     let proofs = Proofs::new(reader.clone(), genesis, log);
     let node = Explorer::new(reader, view);
@@ -69,6 +73,7 @@ pub fn router(served: Served) -> Router {
         .route("/explorer/search", get(explorer::search))
         .merge(tiles::router(node.clone()))
         .merge(proofs::router(proofs))
+        .merge(api)
         .merge(witness)
         .fallback(|| async { Refusal::Missing("there is no such page".into()) })
         .method_not_allowed_fallback(|| async { Refusal::Method })

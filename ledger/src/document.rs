@@ -13,6 +13,9 @@ pub(crate) fn change(current: Option<&Value>, change: &Change, argument: &Value)
             None => object(argument.clone()).map(Some),
         };
     }
+    if let Change::Put(_) = change {
+        return object(argument.clone()).map(Some);
+    }
     let current = current.ok_or_else(|| Rejection::new(Code::NotFound, "the document does not exist"))?;
     match change {
         Change::Replace(_) => object(argument.clone()).map(Some),
@@ -122,7 +125,7 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_proof::{Append, Increment, Unit};
+    use countersign_proof::{Append, Increment, Put, Unit};
     use serde_json::json;
 
     fn code(result: Result<Option<Value>, Rejection>) -> Code {
@@ -155,6 +158,10 @@ mod tests {
         assert_eq!(code(change(Some(&document), &append("/list"), &json!({"$x": 2}))), Code::ReservedName);
         assert_eq!(change(Some(&document), &Change::Delete(Unit {}), &Value::Null), Ok(None));
         assert_eq!(code(change(Some(&document), &Change::Create(vec![]), &json!({}))), Code::AlreadyExists);
+        let put = Change::Put(Put { value: vec![] });
+        assert_eq!(change(None, &put, &json!({"n": 2})), Ok(Some(json!({"n": 2}))));
+        assert_eq!(change(Some(&document), &put, &json!({"n": 2})), Ok(Some(json!({"n": 2}))));
+        assert_eq!(code(change(None, &put, &json!([]))), Code::InvalidValue);
         assert_eq!(code(change(None, &Change::Delete(Unit {}), &Value::Null)), Code::NotFound);
         assert_eq!(code(change(None, &Change::Create(vec![]), &json!([]))), Code::InvalidValue);
         assert_eq!(code(change(None, &Change::Create(vec![]), &json!({"a": [{"$veiled": "00"}]}))), Code::ReservedName);

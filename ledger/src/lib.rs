@@ -13,6 +13,7 @@ mod document;
 mod epoch;
 mod error;
 mod execute;
+mod filter;
 mod frontier;
 mod governance;
 mod judge;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use error::LedgerError;
 pub use execute::{Block, Chain, Executed, Executor, Fate};
+pub use filter::Filter;
 pub use frontier::Frontier;
 pub use judge::{Judged, Skip, judge};
 pub use rejection::{Code, Rejection};

@@ -23,6 +23,9 @@ pub struct Config {
     /// The HTTP side: explorer, metrics, health. It shows documents without asking for a token: keep it on loopback
     /// or behind a proxy of yours.
     pub http: Option<String>,
+    /// The account that signs what callers of the HTTP side write; its key lies in `keys/gateway.key`. Without one the HTTP
+    /// side only reads.
+    pub gateway_account: Option<String>,
     /// The genesis hash, when it is not given on the command line.
     pub genesis_hash: Option<String>,
     /// Raft entries kept behind what may be purged, so that a member a little behind needs no catch-up.
@@ -60,6 +63,7 @@ pub struct VoterSecrets {
 }
 
 /// A folder that has been read.
+#[derive(Clone)]
 pub struct Folder {
     /// Where it is.
     pub path: PathBuf,
@@ -95,6 +99,11 @@ impl Folder {
     }
 }
 
+/// The organisation whose node lies in this folder.
+pub fn organisation_of_folder(folder: &Path) -> Result<String, NodeError> {
+    Ok(countersign_proof::organisation_of(&read_config(folder)?.node).to_owned())
+}
+
 fn read_config(path: &Path) -> Result<Config, NodeError> {
     let file = path.join("node.toml");
     let text = fs::read_to_string(&file).map_err(|e| NodeError::Config(format!("{}: {e}", file.display())))?;
@@ -122,6 +131,33 @@ fn read_secrets(path: &Path) -> Result<NodeSecrets, NodeError> {
         proposal: read_key(path, "proposal")?,
     };
     Ok(NodeSecrets { tls, voter: Some(voter) })
+}
+
+/// 32 random bytes as hex in `keys/`, made when they are not there: private to this node, and kept, for the same
+/// `Idempotency-Key` makes another transaction under another secret.
+pub(crate) fn read_or_make_secret(folder: &Path, name: &str) -> Result<[u8; 32], NodeError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = folder.join("keys").join(name);
+    let wrong = |reason: &str| NodeError::Folder(format!("{}: {reason}", path.display()));
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let mut secret = [0; 32];
+            hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| wrong("not 64 hex digits"))?;
+            Ok(secret)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = key_file::generate().map_err(|e| wrong(&e.to_string()))?.seed();
+            let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            let written = made.and_then(|mut file| {
+                file.write_all(hex::encode(secret).as_bytes())?;
+                file.sync_all()
+            });
+            written.map_err(|e| wrong(&e.to_string()))?;
+            Ok(secret)
+        }
+        Err(error) => Err(wrong(&error.to_string())),
+    }
 }
 
 pub(crate) fn read_key(folder: &Path, role: &str) -> Result<KeyPair, NodeError> {

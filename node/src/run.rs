@@ -6,7 +6,7 @@ use crate::clock::SystemClock;
 use crate::files::FolderFiles;
 use crate::folder::Folder;
 use crate::start::{Identity, Seams, start};
-use crate::{NodeError, view, witness};
+use crate::{NodeError, door, view, witness};
 use countersign_consensus::{FAMILIES, Settings};
 use countersign_gateway::{NodeView, Served};
 use countersign_ledger::store::{RocksKv, open_database};
@@ -61,7 +61,7 @@ fn lock_folder(path: &Path) -> Result<File, NodeError> {
 
 async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), NodeError> {
     let mut stop = Stop::new()?;
-    let Folder { path, config, secrets, genesis } = folder;
+    let Folder { path, config, secrets, genesis } = folder.clone();
     let api_listener = bind(&config.api).await?;
     let http_listener = match &config.http {
         Some(address) => Some(bind(address).await?),
@@ -103,7 +103,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         let (views, seen) = watch::channel(Arc::new(NodeView::default()));
         stations.spawn(view::run(node.api.clone(), cosigned, views));
         let (reader, genesis) = (node.reader(), node.api.genesis.clone());
-        let router = countersign_gateway::router(Served { reader, genesis, log, view: seen, witness });
+        let api = Some(door::open(&folder, node.api.clone(), &stations)?);
+        let router = countersign_gateway::router(Served { reader, genesis, log, view: seen, api, witness });
         let serving = countersign_gateway::serve(listener, router, quit());
         servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);
     }

@@ -68,8 +68,8 @@ pub use refusal::{Check, Refusal};
 pub use state_proof::{StateAnswer, StateProof, StateProofKind, VerifiedState};
 pub use state_tree::StateTree;
 pub use transaction::{
-    Activate, Admit, Append, Body, DefineCollection, Increment, Operation, Precondition, RemoveNode, SetAccount,
-    SetNode, SetRules, Signer, Transaction, TransactionBytes, Unit, operation, precondition,
+    Activate, Admit, Append, Body, DefineCollection, Increment, Operation, Precondition, Put, RemoveNode, SetAccount,
+    SetNode, SetRules, Signer, Transaction, TransactionBytes, Unit, check_predicate, operation, precondition,
 };
 pub use trust::{Anchor, Change, Epoch, PinnedEpoch, Trust};
 pub use trust_bundle::TrustBundle;

@@ -67,13 +67,13 @@ pub struct Operation {
     #[prost(message, optional, tag = "3")]
     pub precondition: Option<Precondition>,
     /// What to do.
-    #[prost(oneof = "operation::Change", tags = "4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22")]
+    #[prost(oneof = "operation::Change", tags = "4, 5, 6, 7, 8, 9, 10, 16, 17, 18, 19, 20, 21, 22")]
     pub change: Option<operation::Change>,
 }
 
 /// The kinds of [`Operation`].
 pub mod operation {
-    use super::{Append, DefineCollection, Increment, RemoveNode, SetAccount, SetNode, SetRules, Unit};
+    use super::{Append, DefineCollection, Increment, Put, RemoveNode, SetAccount, SetNode, SetRules, Unit};
 
     /// What an operation does.
     #[derive(Clone, PartialEq, prost::Oneof)]
@@ -96,6 +96,9 @@ pub mod operation {
         /// Adds an element to the end of an array.
         #[prost(message, tag = "9")]
         Append(Append),
+        /// The whole value, whether or not the document is there.
+        #[prost(message, tag = "10")]
+        Put(Put),
         /// Governance: a new collection.
         #[prost(message, tag = "16")]
         DefineCollection(DefineCollection),
@@ -170,6 +173,14 @@ pub struct Append {
     pub pointer: String,
     /// Canonical JSON.
     #[prost(bytes = "vec", tag = "2")]
+    pub value: Vec<u8>,
+}
+
+/// Sets the whole value of a document that may or may not be there.
+#[derive(Clone, PartialEq, Message)]
+pub struct Put {
+    /// Canonical JSON.
+    #[prost(bytes = "vec", tag = "1")]
     pub value: Vec<u8>,
 }
 
@@ -373,6 +384,7 @@ fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
         Change::Create(document) => json("operation.create", document, JSON_DEPTH_MAX)?,
         Change::Replace(document) => json("operation.replace", document, JSON_DEPTH_MAX)?,
         Change::Patch(patch) => json("operation.patch", patch, JSON_DEPTH_MAX)?,
+        Change::Put(put) => json("operation.put.value", &put.value, JSON_DEPTH_MAX)?,
         Change::Append(append) => json("operation.append.value", &append.value, JSON_DEPTH_MAX)?,
         Change::DefineCollection(define) => json("operation.definition", &define.definition, DEFINITION_DEPTH_MAX)?,
         Change::SetRules(rules) => json("operation.rules", &rules.rules, JSON_DEPTH_MAX)?,
@@ -436,18 +448,22 @@ fn check_document_form(operation: &Operation) -> Result<(), ProofError> {
     };
     match &precondition.condition {
         None => Err(ProofError::malformed("operation.precondition", "says nothing")),
-        Some(precondition::Condition::Predicate(bytes)) => check_predicate(bytes),
+        Some(precondition::Condition::Predicate(bytes)) => {
+            let field = "operation.precondition.predicate";
+            check_predicate(field, &parse_canonical(field, bytes, JSON_DEPTH_MAX)?)
+        }
         Some(_) => Ok(()),
     }
 }
 
-fn check_predicate(bytes: &[u8]) -> Result<(), ProofError> {
-    let wrong = |reason: &str| ProofError::malformed("operation.precondition.predicate", reason);
-    let Value::Object(members) = parse_canonical("operation.precondition.predicate", bytes, JSON_DEPTH_MAX)? else {
+/// Checks that `predicate` maps JSON pointers to comparisons of the names there are.
+pub fn check_predicate(field: &'static str, predicate: &Value) -> Result<(), ProofError> {
+    let wrong = |reason: &str| ProofError::malformed(field, reason);
+    let Value::Object(members) = predicate else {
         return Err(wrong("not an object of JSON pointers"));
     };
-    ProofError::check_max("operation.precondition.predicate", members.len(), PREDICATE_MEMBERS_MAX)?;
-    for (pointer, comparison) in &members {
+    ProofError::check_max(field, members.len(), PREDICATE_MEMBERS_MAX)?;
+    for (pointer, comparison) in members {
         check_pointer(pointer)?;
         let Value::Object(comparison) = comparison else {
             return Err(wrong("a pointer's comparison is not an object"));

@@ -1,8 +1,9 @@
 //! Found a network: keys, node folders, one genesis that every founder has signed.
 
+use crate::answer::Answer;
 use crate::layout::text;
 use crate::record::{NetworkRecord, NodeRecord};
-use crate::{Client, Layout, Network, TestnetError, governance_account, operations_account};
+use crate::{Client, Layout, Network, TestnetError, gateway_account, governance_account, operations_account};
 use countersign_proof::Genesis;
 use std::fs;
 use std::path::Path;
@@ -23,8 +24,8 @@ pub(crate) fn found(
     founding.make_folders(organisations)?;
     let nodes: Vec<NodeRecord> =
         organisations.iter().zip(ports.chunks(PORTS_A_NODE)).map(|(name, ports)| node(layout, name, ports)).collect();
-    nodes.iter().try_for_each(|node| founding.make_node(node))?;
-    founding.make_genesis(organisations)?;
+    let gateways = nodes.iter().map(|node| founding.make_node(node)).collect::<Result<Vec<_>, _>>()?;
+    founding.make_genesis(organisations, &gateways)?;
     organisations.iter().try_for_each(|organisation| founding.sign(organisation))?;
     nodes.iter().try_for_each(|node| founding.hand_genesis_to(node))?;
     let record = NetworkRecord { genesis_hash: founding.genesis_hash()?, nodes };
@@ -80,31 +81,30 @@ impl Founding<'_> {
         Ok(())
     }
 
-    fn make_node(&self, node: &NodeRecord) -> Result<(), TestnetError> {
+    /// Makes a node's folder; gives the public key of its gateway account.
+    fn make_node(&self, node: &NodeRecord) -> Result<String, TestnetError> {
         let [address, api, http] =
             [node.address_port, node.api_port, node.http_port].map(|port| format!("127.0.0.1:{port}"));
         let out = self.layout.node_file(&node.organisation);
         let places = ["--folder", text(&node.folder), "--node", &node.node, "--out", text(&out)];
         let ports = ["--address", &address, "--api", &api, "--http", &http];
-        self.client.run(&[&["node", "init"], &places[..], &ports[..]].concat())?.ok()?;
-        Ok(())
+        let gateway = gateway_account(&node.organisation);
+        let account = ["--gateway-account", &gateway];
+        public_key(&self.client.run(&[&["node", "init"], &places[..], &ports[..], &account[..]].concat())?.ok()?)
     }
 
     /// Makes the key of an account; gives its public half.
     fn make_key(&self, account: &str) -> Result<String, TestnetError> {
-        let answer = self.client.run(&["key", "new", "--out", text(&self.layout.account_key(account))])?.ok()?;
-        let key = answer.stdout.split_whitespace().find(|word| word.starts_with("ed25519:"));
-        key.map(str::to_owned).ok_or_else(|| TestnetError::Answer {
-            command: answer.command.clone(),
-            reason: format!("no ed25519: key in {:?}", answer.stdout),
-        })
+        public_key(&self.client.run(&["key", "new", "--out", text(&self.layout.account_key(account))])?.ok()?)
     }
 
-    fn make_genesis(&self, organisations: &[String]) -> Result<(), TestnetError> {
+    fn make_genesis(&self, organisations: &[String], gateways: &[String]) -> Result<(), TestnetError> {
         let out = self.layout.genesis();
         let mut arguments: Vec<String> =
             ["genesis", "new", "--ledger", LEDGER, "--out", text(&out)].map(str::to_owned).to_vec();
-        for organisation in organisations {
+        for (organisation, gateway_key) in organisations.iter().zip(gateways) {
+            let gateway = gateway_account(organisation);
+            arguments.extend(["--account".to_owned(), format!("{gateway}={gateway_key}")]);
             let (governance, operations) = (governance_account(organisation), operations_account(organisation));
             let governance_key = self.make_key(&governance)?;
             let operations_key = self.make_key(&operations)?;
@@ -140,4 +140,13 @@ impl Founding<'_> {
         let wrong = |e| TestnetError::Broken(format!("{} is a genesis: {e}", path.display()));
         Ok(Genesis::parse(&bytes).map_err(wrong)?.hash().to_string())
     }
+}
+
+/// The first public key that a command printed.
+fn public_key(answer: &Answer) -> Result<String, TestnetError> {
+    let key = answer.stdout.split_whitespace().find(|word| word.starts_with("ed25519:"));
+    key.map(str::to_owned).ok_or_else(|| TestnetError::Answer {
+        command: answer.command.clone(),
+        reason: format!("no ed25519: key in {:?}", answer.stdout),
+    })
 }

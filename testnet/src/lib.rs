@@ -30,7 +30,7 @@ pub use error::TestnetError;
 pub use import::{Import, ImportPlan, ImportSummary, RowResult};
 pub use layout::Layout;
 pub use network::{Network, Options};
-pub use organisations::{governance_account, operations_account, organisation_names};
+pub use organisations::{gateway_account, governance_account, operations_account, organisation_names};
 pub use record::{NetworkRecord, NodeRecord};
 pub use status::{Agreement, NodeStatus, Position};
 pub use wait::wait_until;

@@ -21,6 +21,11 @@ pub fn operations_account(organisation: &str) -> String {
     format!("{organisation}/ops")
 }
 
+/// The account that signs what callers of a node's HTTP side write.
+pub fn gateway_account(organisation: &str) -> String {
+    format!("{organisation}/gateway")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

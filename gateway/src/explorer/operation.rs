@@ -66,6 +66,7 @@ fn described(change: &Change) -> Described<'_> {
     match change {
         Change::Create(json) => says("create", None, vec![], Some(json)),
         Change::Replace(json) => says("replace", None, vec![], Some(json)),
+        Change::Put(put) => says("put", None, vec![], Some(&put.value)),
         Change::Patch(json) => says("patch", None, vec![], Some(json)),
         Change::Delete(_) => says("delete", None, vec![], None),
         Change::Increment(increment) => {

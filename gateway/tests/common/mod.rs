@@ -154,7 +154,7 @@ impl Network {
     pub fn site_with(&self, view: NodeView, witness: Option<Arc<Witness>>) -> Site {
         let (publish, view) = watch::channel(Arc::new(view));
         let (genesis, log) = (Arc::new(self.genesis.clone()), Some(self.key("acme.example/1/log")));
-        let served = Served { reader: self.reader(), genesis, log, view, witness };
+        let served = Served { reader: self.reader(), genesis, log, view, api: None, witness };
         Site { router: router(served), publish: Some(publish) }
     }
 }

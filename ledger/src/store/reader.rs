@@ -306,6 +306,47 @@ impl Reader {
         Ok((alive, next))
     }
 
+    /// The next `limit` ids of a collection after `after`, each with its document as it was after the block at `height`:
+    /// none where it was not there yet or was deleted. Reads `limit` documents at the most, whatever became of them.
+    pub fn documents_at(
+        &self,
+        collection: &str,
+        after: &str,
+        height: u64,
+        limit: usize,
+    ) -> Result<Vec<(String, Option<Version>)>, KvError> {
+        let mut from = document_key(collection, after);
+        // An id has one byte at least, so that nothing lies under the empty one.
+        from.push(0);
+        let to = [collection.as_bytes(), b"\x01"].concat();
+        let mut found = Vec::new();
+        for (_, bytes) in self.kv.scan(DOCUMENTS, &from, &to, limit)? {
+            let newest = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)?;
+            let id = newest.record.id.clone();
+            let then = match newest.record.height <= height {
+                true => Some(newest),
+                false => self.document_at(collection, &id, height)?,
+            };
+            found.push((id, then.filter(|version| version.value.is_some())));
+        }
+        Ok(found)
+    }
+
+    /// The greatest height whose block's time is at or before this; none before genesis.
+    pub fn height_at(&self, time_ms: u64) -> Result<Option<u64>, KvError> {
+        let (mut low, mut high) = (0, self.chain()?.height + 1);
+        let time = |height| Ok::<_, KvError>(self.seal(height)?.map_or(u64::MAX, |seal| seal.time));
+        if time(0)? > time_ms {
+            return Ok(None);
+        }
+        // Times grow with heights: the block at `low` is not after, that at `high` is, or is none.
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            if time(middle)? <= time_ms { low = middle } else { high = middle }
+        }
+        Ok(Some(low))
+    }
+
     /// At most `limit` versions of a document from version `from`, oldest first.
     pub fn history(&self, collection: &str, id: &str, from: u64, limit: usize) -> Result<Vec<Version>, KvError> {
         let (from, to) = (history_key(collection, id, from), history_key(collection, id, u64::MAX));

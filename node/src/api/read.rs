@@ -147,11 +147,14 @@ impl Api {
         match consistency {
             Consistency::Local => Ok(self.applied.borrow().chain.height),
             Consistency::Unspecified | Consistency::CertifiedRead => Ok(self.published.borrow().height),
-            Consistency::Linearizable => {
-                let read = tokio::time::timeout(READ_DEADLINE, self.linearize());
-                read.await.unwrap_or_else(|_| Err(no_leader("no leader confirmed the read in time")))
-            }
+            Consistency::Linearizable => self.linearizable_height().await,
         }
+    }
+
+    /// A height that covers all that was acknowledged anywhere before the call.
+    pub(crate) async fn linearizable_height(&self) -> Result<u64, Refusal> {
+        let read = tokio::time::timeout(READ_DEADLINE, self.linearize());
+        read.await.unwrap_or_else(|_| Err(no_leader("no leader confirmed the read in time")))
     }
 
     /// Waits until this node has executed all that was acknowledged anywhere before the call.

@@ -16,7 +16,7 @@ const RETRY: Duration = Duration::from_millis(200);
 
 impl Api {
     /// One submission, from its bytes to its answer.
-    pub(super) async fn submit_one(&self, request: v1::SubmitRequest) -> Result<v1::SubmitResponse, Refusal> {
+    pub(crate) async fn submit_one(&self, request: v1::SubmitRequest) -> Result<v1::SubmitResponse, Refusal> {
         let level = match request.level() {
             v1::Level::Committed => Level::Committed,
             v1::Level::All => Level::All,

@@ -1,0 +1,181 @@
+//! Serve one document: read it, its versions, make it, set it, patch it, delete it.
+
+use super::Api;
+use super::asked::{Condition, json_body, number};
+use super::caller::Caller;
+use super::problem::Problem;
+use super::read::{ReadAsked, Seen};
+use super::write::Write;
+use crate::limits::API_ROWS_MAX;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use countersign_proof::operation::Change;
+use countersign_proof::{Put, Unit, canonical, check_document_id};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+type Named = Result<Path<(String, String)>, PathRejection>;
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+const ROWS_DEFAULT: u64 = 100;
+
+fn named(path: Named) -> Result<(String, String), Problem> {
+    let Path((collection, id)) = path.map_err(|e| Problem::field("path", e.body_text()))?;
+    check_document_id("id", &id)?;
+    Ok((collection, id))
+}
+
+pub(crate) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(asked)| asked).map_err(|e| Problem::field("query", e.body_text()))
+}
+
+/// `"3"`: the version as an entity tag.
+pub(crate) fn etag(version: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{version}\"")).expect("digits in quotes")
+}
+
+/// `GET /v1/collections/{c}/documents/{id}`.
+pub(crate) async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Named,
+    asked: Result<Query<ReadAsked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let (collection, id) = named(path)?;
+    let asked = query(asked)?;
+    let served = api.collection(&collection)?;
+    let answered = api.answer(&caller, &served, &id, &asked).await?;
+    let tag = etag(answered.seen.version);
+    Ok(([(ETAG, tag)], Json(answered)).into_response())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VersionsAsked {
+    from: Option<String>,
+    limit: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Versions {
+    versions: Vec<Seen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// The rows of a page, as asked for, within what is allowed.
+pub(crate) fn rows(limit: Option<&str>) -> Result<usize, Problem> {
+    let rows = limit.map_or(Ok(ROWS_DEFAULT), |text| number("limit", text))?;
+    if (1..=API_ROWS_MAX).contains(&rows) {
+        return Ok(usize::try_from(rows).expect("it is small"));
+    }
+    Err(Problem::field("limit", format_args!("{rows}, not from 1 to {API_ROWS_MAX}")))
+}
+
+/// `GET /v1/collections/{c}/documents/{id}/versions`: certified ones, oldest first.
+pub(crate) async fn versions(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Named,
+    asked: Result<Query<VersionsAsked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let (collection, id) = named(path)?;
+    let asked = query(asked)?;
+    api.collection(&collection)?;
+    caller.check_read(&collection)?;
+    let absent = || Problem::not_found(format!("no document {id:?} in {collection:?}"));
+    let rows = rows(asked.limit.as_deref())?;
+    let from = asked.from.as_deref().map_or(Ok(1), |text| number("from", text))?.max(1);
+    let head = api.door.progress.borrow().published;
+    let mut versions = api.reader.history(&collection, &id, from, rows + 1)?;
+    versions.retain(|version| version.record.height <= head);
+    let next = versions.get(rows).map(|version| version.record.version);
+    versions.truncate(rows);
+    let mut seen = Vec::with_capacity(versions.len());
+    for version in versions {
+        seen.extend(api.see(&caller, version)?);
+    }
+    if seen.is_empty() && from == 1 {
+        return Err(absent());
+    }
+    Ok(Json(Versions { versions: seen, next }).into_response())
+}
+
+/// `POST /v1/collections/{c}/documents/{id}`: a new document.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (collection, id) = named(path)?;
+    let value = api.whole_value(&caller, &collection, &headers, body).await?;
+    api.write_one(&caller, &headers, Write::new(collection, id, Change::Create(canonical(&value)))).await
+}
+
+/// `PUT`: the whole value, whether or not the document is there.
+pub(crate) async fn put(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (collection, id) = named(path)?;
+    let condition = Condition::of(&headers)?;
+    let value = api.whole_value(&caller, &collection, &headers, body).await?;
+    let put = Change::Put(Put { value: canonical(&value) });
+    api.write_one(&caller, &headers, Write::new(collection, id, put).only_if(condition)).await
+}
+
+/// `PATCH`: a merge patch (RFC 7396).
+pub(crate) async fn patch(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (collection, id) = named(path)?;
+    let condition = Condition::of(&headers)?;
+    api.writable(&caller, &collection)?;
+    let patch = json_body(&headers, body, &[MERGE_PATCH, JSON], api.document_bytes_max()?).await?;
+    let change = Change::Patch(canonical(&patch));
+    api.write_one(&caller, &headers, Write::new(collection, id, change).only_if(condition)).await
+}
+
+/// `DELETE`: the document goes, its versions stay.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Named,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (collection, id) = named(path)?;
+    let condition = Condition::of(&headers)?;
+    api.writable(&caller, &collection)?;
+    api.write_one(&caller, &headers, Write::new(collection, id, Change::Delete(Unit {})).only_if(condition)).await
+}
+
+impl Api {
+    /// A whole document from the body, which must satisfy the schema: bad data is refused before it is ordered.
+    pub(crate) async fn whole_value(
+        &self,
+        caller: &Caller,
+        collection: &str,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Value, Problem> {
+        let served = self.writable(caller, collection)?;
+        let value = json_body(headers, body, &[JSON], self.document_bytes_max()?).await?;
+        served.check_value(&value)?;
+        Ok(value)
+    }
+}

@@ -1,0 +1,177 @@
+//! Stream changes as CloudEvents 1.0 over Server-Sent Events.
+
+use super::Api;
+use super::caller::Caller;
+use super::document::query;
+use super::feed::{Changed, Fed, Feed, Wanted};
+use super::problem::Problem;
+use super::read::Seen;
+use crate::limits::{EVENTS_WAITING_MAX, FILTER_BYTES_MAX, READER_STALL_MAX, STREAM_COLLECTIONS_MAX, STREAMS_MAX};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use countersign_ledger::Filter;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EventsAsked {
+    collections: Option<String>,
+    cursor: Option<String>,
+    filter: Option<String>,
+}
+
+/// A CloudEvent (v1.0, JSON format).
+#[derive(Debug, Serialize)]
+pub(crate) struct CloudEvent {
+    specversion: &'static str,
+    /// The cursor: unique in the source, and what resumes after this event.
+    pub(crate) id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    subject: String,
+    time: String,
+    datacontenttype: &'static str,
+    data: Data,
+}
+
+#[derive(Debug, Serialize)]
+struct Data {
+    /// The leaf of the transaction.
+    leaf: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Seen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Seen>,
+}
+
+/// `GET /v1/events?collections=a,b&filter=...&cursor=...`; `Last-Event-ID` goes before `cursor`.
+pub(crate) async fn events(
+    State(api): State<Api>,
+    caller: Caller,
+    asked: Result<Query<EventsAsked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asked = query(asked)?;
+    let resumed = headers.get("last-event-id").and_then(|header| header.to_str().ok());
+    let cursor = resumed.or(asked.cursor.as_deref()).unwrap_or("now");
+    let wanted = wanted(asked.collections.as_deref(), asked.filter.as_deref())?;
+    let permit = api.stream_permit()?;
+    let origin = api.origin.clone();
+    let feed = api.feed(caller, wanted, cursor)?;
+    let (events, stream) = mpsc::channel(EVENTS_WAITING_MAX);
+    tokio::spawn(send(feed, origin, events, permit));
+    let mut response = Sse::new(ReceiverStream::new(stream)).into_response();
+    // A proxy that buffers would turn a stream into a page that never ends.
+    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// What a reader wants to hear of, from its text.
+pub(crate) fn wanted(collections: Option<&str>, filter: Option<&str>) -> Result<Wanted, Problem> {
+    let names = collections.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
+    let collections: BTreeSet<String> = names.map(str::to_owned).collect();
+    if collections.len() > STREAM_COLLECTIONS_MAX {
+        let detail = format!("collections: {}, at most {STREAM_COLLECTIONS_MAX}", collections.len());
+        return Err(Problem::new("TOO_LARGE", detail).at("collections"));
+    }
+    Ok(Wanted { collections, filter: filter.map(parse_filter).transpose()? })
+}
+
+/// A filter from its text: JSON pointers to comparisons, as in preconditions.
+pub(crate) fn parse_filter(text: &str) -> Result<Filter, Problem> {
+    if text.len() > FILTER_BYTES_MAX {
+        let detail = format!("filter: {} bytes, at most {FILTER_BYTES_MAX}", text.len());
+        return Err(Problem::new("TOO_LARGE", detail).at("filter"));
+    }
+    Ok(Filter::parse("filter", text.as_bytes())?)
+}
+
+impl Api {
+    /// Room for one more open stream.
+    pub(crate) fn stream_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.streams.clone().try_acquire_owned().map_err(|_| {
+            Problem::new("TOO_MANY_SUBSCRIPTIONS", format!("this node has {STREAMS_MAX} open streams"))
+                .retry(Duration::from_secs(1))
+        })
+    }
+}
+
+/// Sends until the reader is gone, is too slow, or may no longer read. What it has not read it resumes from its cursor.
+async fn send(
+    mut feed: Feed,
+    origin: String,
+    events: mpsc::Sender<Result<Event, Infallible>>,
+    _permit: OwnedSemaphorePermit,
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = events.closed() => return,
+            next = feed.next() => next,
+        };
+        let (event, ends) = match next {
+            Ok(fed) => (event(&origin, fed), false),
+            Err(problem) => (ending(&problem), true),
+        };
+        let sent = tokio::time::timeout(READER_STALL_MAX, events.send(Ok(event))).await;
+        if ends || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn event(origin: &str, fed: Fed) -> Event {
+    let event = Event::default().id(&fed.cursor);
+    match fed.changed {
+        None => event.event("progress").data("{}"),
+        Some(changed) => {
+            let event_json = serde_json::to_string(&cloud_event(origin, fed.cursor, changed)).expect("plain data");
+            event.event("change").data(event_json)
+        }
+    }
+}
+
+/// The last event of a stream that the node ends: why.
+fn ending(problem: &Problem) -> Event {
+    Event::default().event("problem").data(serde_json::to_string(problem).expect("plain data"))
+}
+
+/// A change as a CloudEvent.
+pub(crate) fn cloud_event(origin: &str, cursor: String, changed: Changed) -> CloudEvent {
+    let Changed { leaf, time_ms, before, after } = changed;
+    let kind = match (&before, &after) {
+        (_, Some(after)) if after.deleted => "countersign.document.deleted",
+        (None, Some(_)) => "countersign.document.created",
+        (Some(_), Some(_)) => "countersign.document.updated",
+        // The caller saw it and sees it no more.
+        (_, None) => "countersign.document.withdrawn",
+    };
+    let subject = after.as_ref().or(before.as_ref()).map(|seen| format!("{}/{}", seen.collection, seen.id));
+    CloudEvent {
+        specversion: "1.0",
+        id: cursor,
+        source: format!("urn:countersign:{origin}"),
+        kind,
+        subject: subject.unwrap_or_default(),
+        time: rfc3339(time_ms),
+        datacontenttype: "application/json",
+        data: Data { leaf, before, after },
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339.
+pub(crate) fn rfc3339(ms: u64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok();
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}

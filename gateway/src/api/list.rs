@@ -1,0 +1,234 @@
+//! Serve collections: what there is, pages of documents, counts and sums, at one height.
+
+use super::Api;
+use super::asked::number;
+use super::caller::Caller;
+use super::catalogue::Served;
+use super::document::{query, rows};
+use super::events::parse_filter;
+use super::problem::Problem;
+use super::read::Seen;
+use crate::limits::SCAN_DOCUMENTS_MAX;
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use countersign_ledger::Filter;
+use countersign_proof::{INTEGER_MAX, check_document_id};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Documents read in one go.
+const READ_AT_ONCE: usize = 256;
+
+fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    Ok(path.map_err(|e| Problem::field("path", e.body_text()))?.0)
+}
+
+/// `GET /v1/collections`.
+pub(crate) async fn collections(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    let collections = api.collections()?;
+    let readable = collections.by_name.values().filter(|served| caller.check_read(&served.name).is_ok());
+    let shown: Vec<Value> = readable.map(|served| show(served)).collect();
+    Ok(Json(json!({ "collections": shown })).into_response())
+}
+
+/// `GET /v1/collections/{c}`.
+pub(crate) async fn collection(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let served = api.collection(&named(path)?)?;
+    caller.check_read(&served.name)?;
+    Ok(Json(show(&served)).into_response())
+}
+
+fn show(served: &Served) -> Value {
+    json!({
+        "name": served.name,
+        "version": served.version,
+        "schema": served.definition,
+        "access": served.access,
+    })
+}
+
+/// What a list, a count and a sum are over.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ListAsked {
+    consistency: Option<String>,
+    cursor: Option<String>,
+    filter: Option<String>,
+    height: Option<String>,
+    limit: Option<String>,
+    pointer: Option<String>,
+    time: Option<String>,
+}
+
+/// A page of documents by id.
+#[derive(Serialize)]
+struct Page {
+    documents: Vec<Seen>,
+    /// What to give as `cursor` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// The height that was read; the following pages are of it too.
+    read_height: u64,
+}
+
+/// Where a list goes on: of which height, after which id.
+struct Cursor {
+    height: u64,
+    after: String,
+}
+
+impl Cursor {
+    fn text(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(format!("{} {}", self.height, self.after))
+    }
+
+    fn parse(text: &str) -> Result<Cursor, Problem> {
+        let wrong = || Problem::field("cursor", "not one that a page of this list gave");
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+        let (height, after) = text.split_once(' ').ok_or_else(wrong)?;
+        check_document_id("cursor", after).map_err(|_| wrong())?;
+        Ok(Cursor { height: number("cursor", height)?, after: after.to_owned() })
+    }
+}
+
+/// One pass over a collection's documents at one height, as the caller sees them.
+struct Scan<'a> {
+    api: &'a Api,
+    caller: &'a Caller,
+    served: &'a Served,
+    filter: Option<Filter>,
+    height: u64,
+    after: String,
+    read: usize,
+}
+
+impl Scan<'_> {
+    /// Up to `limit` documents that match; fewer only at the end. Errs when too many are read for that: a filter that
+    /// matches few of many needs an index.
+    fn take(&mut self, limit: usize) -> Result<Vec<Seen>, Problem> {
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let rows = self.api.reader.documents_at(&self.served.name, &self.after, self.height, READ_AT_ONCE)?;
+            let full = rows.len() == READ_AT_ONCE;
+            for (id, version) in rows {
+                if found.len() == limit {
+                    return Ok(found);
+                }
+                self.read += 1;
+                self.after = id;
+                let Some(version) = version else { continue };
+                let Some(seen) = self.api.see(self.caller, version)? else { continue };
+                // The filter judges what the caller sees: what is hidden from him cannot be guessed by asking.
+                let holds = |filter: &Filter| seen.value.as_ref().is_some_and(|value| filter.holds(value));
+                if self.filter.as_ref().is_none_or(holds) {
+                    found.push(seen);
+                }
+            }
+            if !full {
+                return Ok(found);
+            }
+            if self.read > SCAN_DOCUMENTS_MAX {
+                return Err(self.index_required());
+            }
+        }
+        Ok(found)
+    }
+
+    fn index_required(&self) -> Problem {
+        let pointer = self.filter.as_ref().and_then(|filter| filter.pointers().next().map(str::to_owned));
+        let what = pointer.map_or("the whole collection".to_owned(), |pointer| format!("the filter at {pointer:?}"));
+        let detail = format!("{what} needs more than {SCAN_DOCUMENTS_MAX} documents read, and no index serves it");
+        Problem::new("INDEX_REQUIRED", detail).at("filter")
+    }
+}
+
+impl Api {
+    async fn scan<'a>(
+        &'a self,
+        caller: &'a Caller,
+        served: &'a Served,
+        asked: &ListAsked,
+    ) -> Result<Scan<'a>, Problem> {
+        caller.check_read(&served.name)?;
+        let filter = asked.filter.as_deref().map(parse_filter).transpose()?;
+        let head = self.read_height(asked.consistency.as_deref()).await?;
+        let (height, after) = match &asked.cursor {
+            None => (self.point_in_time(head, asked.height.as_deref(), asked.time.as_deref())?, String::new()),
+            Some(_) if asked.height.is_some() || asked.time.is_some() => {
+                return Err(Problem::field("cursor", "given together with height or time: it names its own height"));
+            }
+            Some(text) => {
+                let Cursor { height, after } = Cursor::parse(text)?;
+                (height.min(self.door.progress.borrow().applied), after)
+            }
+        };
+        Ok(Scan { api: self, caller, served, filter, height, after, read: 0 })
+    }
+}
+
+/// `GET /v1/collections/{c}/documents`: a page by id.
+pub(crate) async fn documents(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+    asked: Result<Query<ListAsked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let served = api.collection(&named(path)?)?;
+    let asked = query(asked)?;
+    let limit = rows(asked.limit.as_deref())?;
+    let mut scan = api.scan(&caller, &served, &asked).await?;
+    let height = scan.height;
+    // One more than asked for, so that a cursor never leads to nothing.
+    let mut documents = scan.take(limit + 1)?;
+    let more = documents.len() > limit;
+    documents.truncate(limit);
+    let last = documents.last().filter(|_| more);
+    let next = last.map(|last| Cursor { height, after: last.id.clone() }.text());
+    Ok(Json(Page { documents, next, read_height: height }).into_response())
+}
+
+/// `GET /v1/collections/{c}/count`.
+pub(crate) async fn count(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+    asked: Result<Query<ListAsked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let served = api.collection(&named(path)?)?;
+    let mut scan = api.scan(&caller, &served, &query(asked)?).await?;
+    let count = scan.take(usize::MAX)?.len();
+    Ok(Json(json!({ "count": count, "read_height": scan.height })).into_response())
+}
+
+/// `GET /v1/collections/{c}/sum?pointer=/amount`: of integers. What is none there is counted as skipped.
+pub(crate) async fn sum(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+    asked: Result<Query<ListAsked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let served = api.collection(&named(path)?)?;
+    let asked = query(asked)?;
+    let pointer = asked.pointer.clone().ok_or_else(|| Problem::field("pointer", "a JSON pointer is needed"))?;
+    let mut scan = api.scan(&caller, &served, &asked).await?;
+    let (mut sum, mut count, mut skipped) = (0_i128, 0, 0);
+    for seen in scan.take(usize::MAX)? {
+        let value = seen.value.as_ref().and_then(|value| value.pointer(&pointer));
+        match value.and_then(Value::as_i64) {
+            Some(integer) => (sum, count) = (sum + i128::from(integer), count + 1),
+            None => skipped += 1,
+        }
+    }
+    let exact = i64::try_from(sum).ok().filter(|sum| sum.unsigned_abs() <= INTEGER_MAX);
+    let beyond = || Problem::new("OUT_OF_RANGE", format!("the sum {sum} is beyond 2^53-1")).at("pointer");
+    let sum = exact.ok_or_else(beyond)?;
+    Ok(Json(json!({ "sum": sum, "count": count, "skipped": skipped, "read_height": scan.height })).into_response())
+}
