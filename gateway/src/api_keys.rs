@@ -203,6 +203,11 @@ impl KeyRing {
     pub(crate) fn open(&self, text: &str, now_ms: u64) -> Result<(String, ApiKey), Locked> {
         let mut state = self.state.lock().expect("nobody panics with it");
         self.look(&mut state);
+        if state.keys.find(text).is_none() {
+            // It may have been issued a moment ago: whoever holds it need not wait.
+            state.looked = None;
+            self.look(&mut state);
+        }
         let keys = state.keys.clone();
         let (id, key) = keys.find(text).ok_or(Locked::Unknown)?;
         if now_ms > key.expires_ms {

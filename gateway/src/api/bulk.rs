@@ -151,7 +151,7 @@ impl Job<'_> {
                 Ok(response) if response.outcome() == v1::Outcome::Rejected => return Err(Problem::rejected(response)),
                 Ok(response) => return Ok(recorded(&response)),
                 // Rows wait their turn rather than fail: the same bytes are the same transaction.
-                Err(problem) if problem.code == "OVERLOADED" && overloaded < 50 => {
+                Err(problem) if problem.code() == "OVERLOADED" && overloaded < 50 => {
                     overloaded += 1;
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }

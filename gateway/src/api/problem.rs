@@ -14,7 +14,15 @@ use std::time::Duration;
 
 /// Why a request has no other answer. Everything in it may be shown to the caller.
 #[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
 pub(crate) struct Problem {
+    // Boxed: every answer carries room for it, and few hold one.
+    said: Box<Said>,
+}
+
+/// What a problem says. Its members are those of RFC 9457 and our own.
+#[derive(Debug, Clone, Serialize)]
+struct Said {
     /// `urn:countersign:problem:<code>`.
     #[serde(rename = "type")]
     kind: String,
@@ -23,15 +31,15 @@ pub(crate) struct Problem {
     /// The HTTP status.
     status: u16,
     /// The machine's word for it.
-    pub(crate) code: String,
+    code: String,
     /// One sentence for a person, which names the field and the limit.
-    pub(crate) detail: String,
+    detail: String,
     /// The field of the request that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     /// Where the document is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) pointers: Vec<Pointer>,
+    pointers: Vec<Pointer>,
     /// Which operation of a transaction, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<u32>,
@@ -64,7 +72,7 @@ impl Problem {
     pub(crate) fn new(code: impl Into<String>, detail: impl Into<String>) -> Problem {
         let code = code.into();
         let (status, title) = table(&code);
-        Problem {
+        let said = Said {
             kind: format!("urn:countersign:problem:{code}"),
             title,
             status: status.as_u16(),
@@ -78,13 +86,19 @@ impl Problem {
             existing: None,
             transaction: None,
             height: None,
-        }
+        };
+        Problem { said: Box::new(said) }
+    }
+
+    /// The machine's word for it.
+    pub(crate) fn code(&self) -> &str {
+        &self.said.code
     }
 
     /// A field of the request that is wrong.
     pub(crate) fn field(field: impl Into<String>, reason: impl std::fmt::Display) -> Problem {
         let field = field.into();
-        Problem { field: Some(field.clone()), ..Problem::new("MALFORMED", format!("{field}: {reason}")) }
+        Problem::new("MALFORMED", format!("{field}: {reason}")).at(&field)
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Problem {
@@ -92,36 +106,35 @@ impl Problem {
     }
 
     pub(crate) fn at(mut self, field: &str) -> Problem {
-        self.field = Some(field.to_owned());
+        self.said.field = Some(field.to_owned());
         self
     }
 
     pub(crate) fn retry(mut self, after: Duration) -> Problem {
-        self.retryable = true;
-        self.retry_after_ms = Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        self.said.retryable = true;
+        self.said.retry_after_ms = Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
         self
     }
 
     pub(crate) fn violations(mut self, violations: Vec<Violation>) -> Problem {
         let pointer = |v: Violation| Pointer { pointer: v.pointer, keyword: v.keyword };
-        self.pointers = violations.into_iter().map(pointer).collect();
+        self.said.pointers = violations.into_iter().map(pointer).collect();
         self
     }
 
     /// A transaction that was executed and found invalid.
     pub(crate) fn rejected(response: v1::SubmitResponse) -> Problem {
         let pointer = |v: v1::Violation| Pointer { pointer: v.pointer, keyword: v.keyword };
-        Problem {
-            pointers: response.violations.into_iter().map(pointer).collect(),
-            operation: response.operation,
-            transaction: Some(hex::encode(&response.transaction_id)),
-            height: response.height,
-            ..Problem::new(response.code, response.detail)
-        }
+        let mut problem = Problem::new(response.code, response.detail);
+        problem.said.pointers = response.violations.into_iter().map(pointer).collect();
+        problem.said.operation = response.operation;
+        problem.said.transaction = Some(hex::encode(&response.transaction_id));
+        problem.said.height = response.height;
+        problem
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -163,7 +176,7 @@ fn table(code: &str) -> (StatusCode, &'static str) {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, retry) = (self.status(), self.retry_after_ms);
+        let (status, retry) = (self.status(), self.said.retry_after_ms);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -181,8 +194,10 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
         let fact = |name: &str| refused.facts.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         let (transaction, height) = (fact("transaction_id"), fact("height").and_then(|text| text.parse().ok()));
-        let problem =
-            Problem { field: refused.field, transaction, height, ..Problem::new(refused.code, refused.detail) };
+        let mut problem = Problem::new(refused.code, refused.detail);
+        problem.said.transaction = transaction;
+        problem.said.height = height;
+        problem.said.field = refused.field;
         match refused.retry {
             Some(after) => problem.retry(after),
             None => problem,
