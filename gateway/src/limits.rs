@@ -24,15 +24,16 @@ pub(crate) const COLLECTION_BYTES_MAX: usize = 65;
 /// Bytes of a search: `<collection>/<id>` is the longest.
 pub(crate) const SEARCH_BYTES_MAX: usize = COLLECTION_BYTES_MAX + 1 + DOCUMENT_ID_BYTES_MAX;
 /// Open connections.
-pub(crate) const CONNECTIONS_MAX: u32 = 256;
+pub(crate) const CONNECTIONS_MAX: u32 = 1_024;
 /// Bytes of a request's head; hyper buffers no more.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Seconds to wait for a request's head, also on an idle connection.
 pub(crate) const HEAD_SECONDS_MAX: u64 = 10;
 /// Seconds to wait for a request's body.
 pub(crate) const BODY_SECONDS_MAX: u64 = 10;
-/// Seconds until a connection is asked to end, so that nobody keeps one for ever.
-pub(crate) const CONNECTION_SECONDS_MAX: u64 = 120;
+/// Seconds until a connection is asked to end, so that nobody keeps one for ever. A stream of events lives no longer: its
+/// reader resumes from the cursor.
+pub(crate) const CONNECTION_SECONDS_MAX: u64 = 3_600;
 /// Seconds that an answer under way has to finish after that.
 pub(crate) const FAREWELL_SECONDS_MAX: u64 = 10;
 /// Times in a row that accepting may fail, a second apart, before serving ends.
@@ -65,6 +66,7 @@ pub(crate) const EVENTS_WAITING_MAX: usize = 64;
 /// A reader that takes no event for so long is cut off; it resumes from its cursor.
 pub(crate) const READER_STALL_MAX: Duration = Duration::from_secs(10);
 
+const _: () = assert!(2 * STREAMS_MAX <= CONNECTIONS_MAX as usize, "streams never take the seats of all others");
 const _: () = assert!(DOCUMENT_ROWS_MAX <= ROWS_MAX);
 const _: () = assert!(TILE_WIDTH as usize * (2 + LEAF_BYTES_MAX) <= BUNDLE_BYTES_MAX, "a request reads no more");
 const _: () = assert!(3 * SEARCH_BYTES_MAX + 256 <= URI_BYTES_MAX, "our own longest link, percent-encoded, must fit");
