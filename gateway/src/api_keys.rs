@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -167,9 +168,12 @@ pub(crate) struct KeyRing {
 struct State {
     keys: Arc<ApiKeys>,
     looked: Option<Instant>,
-    changed: Option<SystemTime>,
+    changed: Option<Stamp>,
     used: BTreeMap<String, Used>,
 }
+
+/// Tells one writing of the file from another: two within one tick of the clock are two files.
+type Stamp = (u64, u64, SystemTime);
 
 /// What a key has used of its rate and its quota.
 struct Used {
@@ -232,7 +236,8 @@ impl KeyRing {
             return;
         }
         state.looked = Some(Instant::now());
-        let changed = std::fs::metadata(path).and_then(|found| found.modified()).ok();
+        let stamp = |found: std::fs::Metadata| Ok((found.ino(), found.len(), found.modified()?));
+        let changed = std::fs::metadata(path).and_then(stamp).ok();
         if changed == state.changed && changed.is_some() {
             return;
         }

@@ -133,16 +133,16 @@ fn kind(members: &Map<String, Value>, said: &mut Map<String, Value>) {
         _ => Vec::new(),
     };
     let values: Vec<&str> = names.iter().copied().filter(|name| *name != "null").collect();
-    let null = names.len() > values.len();
+    let nullable = names.len() > values.len();
     match &values[..] {
         [one] => {
             said.insert("type".into(), json!(one));
-            if null {
+            if nullable {
                 said.insert("nullable".into(), json!(true));
             }
         }
-        [] if null => {
-            said.insert("enum".into(), json!([null_value()]));
+        [] if nullable => {
+            said.insert("enum".into(), json!([Value::Null]));
             said.insert("nullable".into(), json!(true));
         }
         [] => {}
@@ -150,8 +150,8 @@ fn kind(members: &Map<String, Value>, said: &mut Map<String, Value>) {
             let each: Vec<Value> = several
                 .iter()
                 .map(|name| match *name {
-                    "array" => json!({ "type": name, "items": {}, "nullable": null }),
-                    _ => json!({ "type": name, "nullable": null }),
+                    "array" => json!({ "type": name, "items": {}, "nullable": nullable }),
+                    _ => json!({ "type": name, "nullable": nullable }),
                 })
                 .collect();
             said.insert("anyOf".into(), json!(each));
@@ -165,10 +165,6 @@ fn kind(members: &Map<String, Value>, said: &mut Map<String, Value>) {
     if has_null {
         said.insert("nullable".into(), json!(true));
     }
-}
-
-fn null_value() -> Value {
-    Value::Null
 }
 
 /// Exclusive bounds are flags of the others in 3.0.
