@@ -243,7 +243,13 @@ impl KeyRing {
         }
         match ApiKeys::read(path) {
             Ok(keys) => (state.keys, state.changed) = (Arc::new(keys), changed),
-            Err(error) => tracing::error!(%error, "the API keys were not read; those from before stay"),
+            Err(error) => {
+                tracing::error!(%error, "the API keys were not read; those from before stay");
+                // One that does not have its form is not read again until it is another.
+                if matches!(error, ApiKeysError::Form { .. }) {
+                    state.changed = changed;
+                }
+            }
         }
     }
 }

@@ -59,10 +59,14 @@ pub(crate) const BULK_ROWS_MAX: usize = 20_000;
 pub(crate) const BULK_AT_ONCE_MAX: usize = 128;
 /// Open streams of events.
 pub(crate) const STREAMS_MAX: usize = 512;
+/// Bytes after which a page of documents ends, whatever its rows.
+pub(crate) const PAGE_BYTES_MAX: usize = 4 << 20;
+/// Bulk requests that are read and executed at once; more are refused.
+pub(crate) const BULK_REQUESTS_MAX: usize = 4;
 /// Collections that one stream names.
 pub(crate) const STREAM_COLLECTIONS_MAX: usize = 64;
 /// Events that wait for one reader.
-pub(crate) const EVENTS_WAITING_MAX: usize = 64;
+pub(crate) const EVENTS_WAITING_MAX: usize = 8;
 /// A reader that takes no event for so long is cut off; it resumes from its cursor.
 pub(crate) const READER_STALL_MAX: Duration = Duration::from_secs(10);
 

@@ -241,6 +241,47 @@ fn documents_are_listed_by_id_and_a_page_is_never_empty_but_more() {
 }
 
 #[test]
+fn the_past_is_listed_as_it_was_and_found_by_its_time() {
+    let mut bench = Bench::new();
+    let put = |id: &str, n: u64| on("shipments", id, Change::Put(Put { value: canonical(&json!({ "pallets": n })) }));
+    let delete = |id: &str| on("shipments", id, Change::Delete(Unit {}));
+    let steps = [
+        vec![pallets("b", 1)],
+        vec![pallets("a", 1), put("b", 2)],
+        vec![delete("b"), put("c", 3)],
+        vec![put("b", 4), delete("a"), put("a", 5)],
+        vec![delete("a"), delete("b"), delete("c")],
+    ];
+    let then: [&[(&str, u64)]; 6] =
+        [&[], &[("b", 1)], &[("a", 1), ("b", 2)], &[("a", 1), ("c", 3)], &[("a", 5), ("b", 4), ("c", 3)], &[]];
+    let mut times = vec![bench.ledger.chain().time];
+    for step in steps {
+        assert_eq!(bench.run(&["acme.example/ops"], step), None);
+        times.push(bench.ledger.chain().time);
+    }
+    let reader = bench.ledger.reader();
+    for (height, expected) in (0..).zip(then) {
+        let (mut found, mut after) = (Vec::new(), String::new());
+        // Two at a time, so that pages end beside what was not there.
+        loop {
+            let rows = reader.documents_at("shipments", &after, height, 2).expect("reads");
+            let Some((last, _)) = rows.last() else { break };
+            after = last.clone();
+            let alive = rows.into_iter().filter_map(|(id, version)| Some((id, version?.value?["pallets"].as_u64()?)));
+            found.extend(alive);
+        }
+        let found: Vec<(&str, u64)> = found.iter().map(|(id, pallets)| (&id[..], *pallets)).collect();
+        assert_eq!(found, expected, "height {height}");
+    }
+    assert_eq!(reader.height_at(times[0] - 1).expect("reads"), None);
+    for (height, time) in (0..).zip(&times) {
+        let newest = times.iter().rposition(|other| other == time).expect("it is there") as u64;
+        assert_eq!(reader.height_at(*time).expect("reads"), Some(newest), "height {height}");
+    }
+    assert_eq!(reader.height_at(u64::MAX - 1).expect("reads"), Some(5));
+}
+
+#[test]
 fn receipts_and_state_proofs_verify_once_a_quorum_signed() {
     let mut bench = Bench::new();
     let ops = &["acme.example/ops"][..];

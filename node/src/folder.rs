@@ -148,10 +148,14 @@ pub(crate) fn read_or_make_secret(folder: &Path, name: &str) -> Result<[u8; 32],
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let secret = key_file::generate().map_err(|e| wrong(&e.to_string()))?.seed();
-            let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            // Beside it, then renamed: a crash leaves the whole secret or none.
+            let beside = path.with_extension("secret.new");
+            let made = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
             let written = made.and_then(|mut file| {
                 file.write_all(hex::encode(secret).as_bytes())?;
-                file.sync_all()
+                file.sync_all()?;
+                fs::rename(&beside, &path)?;
+                fs::File::open(folder.join("keys"))?.sync_all()
             });
             written.map_err(|e| wrong(&e.to_string()))?;
             Ok(secret)

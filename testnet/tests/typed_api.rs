@@ -225,10 +225,34 @@ fn lets_in_whom_it_knows(network: &Network, writer: &Caller) {
     assert_eq!(blind.write("PUT", "a", &[], &json!({"value": 1})).status, 403);
     let elsewhere = Caller { port: network.nodes()[1].http_port, key: writer.key.clone() };
     assert_eq!(elsewhere.get(&document("a")).status, 401);
+    ends_the_stream_of_a_revoked_key(network, writer);
     let id = writer.key.split('_').nth(1).expect("an id");
     let node = &network.nodes()[0];
     let revoke = ["api-key", "revoke", "--folder", &node.folder.display().to_string(), id];
     network.cli(&format!("{}/ops", node.organisation), &revoke).expect("runs").ok().expect("revoked");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(writer.get(&document("a")).status, 401);
+}
+
+/// A stream that was open when its key was revoked ends with the reason, and says nothing of what came after.
+fn ends_the_stream_of_a_revoked_key(network: &Network, writer: &Caller) {
+    let reader = Caller::new(network, 1, &["--read", "*"]);
+    let stream = reader.send("GET", "/v1/events?cursor=now", &[], "");
+    assert_eq!(writer.write("PUT", "c", &[], &json!({"value": 1})).status, 201);
+    let mut lines = BufReader::new(stream).lines();
+    let mut data = || loop {
+        let line = lines.next().expect("the stream goes on").expect("a line");
+        if let Some(data) = line.strip_prefix("data: ").filter(|data| *data != "{}") {
+            return serde_json::from_str::<Value>(data).expect("JSON");
+        }
+    };
+    assert_eq!(data()["subject"], "readings/c");
+    let node = &network.nodes()[1];
+    let id = reader.key.split('_').nth(1).expect("an id");
+    let revoke = ["api-key", "revoke", "--folder", &node.folder.display().to_string(), id];
+    network.cli(&format!("{}/ops", node.organisation), &revoke).expect("runs").ok().expect("revoked");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(writer.write("PUT", "d", &[], &json!({"value": 1})).status, 201);
+    assert_eq!(data()["code"], "UNAUTHENTICATED");
+    assert!(lines.all(|line| line.is_ok_and(|line| !line.contains("readings/d"))), "nothing after it");
 }

@@ -7,7 +7,7 @@ use super::catalogue::Served;
 use super::problem::Problem;
 use super::signing::Intent;
 use super::write::{Recorded, recorded};
-use crate::limits::{BULK_AT_ONCE_MAX, BULK_BYTES_MAX, BULK_ROWS_MAX};
+use crate::limits::{BULK_AT_ONCE_MAX, BULK_BYTES_MAX, BULK_REQUESTS_MAX, BULK_ROWS_MAX};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -78,6 +78,11 @@ pub(crate) async fn bulk(
         let detail = format!("Content-Type {found:?}; this takes {NDJSON}");
         return Err(Problem::new("MEDIA_TYPE", detail).at("Content-Type"));
     }
+    let busy = || {
+        let detail = format!("this node has {BULK_REQUESTS_MAX} bulk requests under way; try again");
+        Problem::new("OVERLOADED", detail).retry(std::time::Duration::from_secs(1))
+    };
+    let _room = api.bulks.clone().try_acquire_owned().map_err(|_| busy())?;
     let bytes = body_bytes(body, BULK_BYTES_MAX).await?;
     let lines = bytes.split(|byte| *byte == b'\n').filter(|row| !row.trim_ascii().is_empty());
     let rows: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();

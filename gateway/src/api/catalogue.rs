@@ -1,12 +1,13 @@
 //! Know the collections of the ledger: parsed once, and again when the ledger's own documents have changed.
 
 use super::Api;
+use super::openapi::Described;
 use super::problem::Problem;
 use countersign_ledger::schema::Schema;
 use countersign_proof::{Access, Collection};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Collections that are described; more are on the ledger and have no API.
 const COLLECTIONS_MAX: usize = 1_024;
@@ -27,6 +28,7 @@ pub(crate) struct Served {
 pub(crate) struct Collections {
     governed: Option<u64>,
     pub(crate) by_name: BTreeMap<String, Arc<Served>>,
+    pub(crate) described: OnceLock<Described>,
 }
 
 /// Keeps the newest [`Collections`].
@@ -64,7 +66,7 @@ impl Api {
             };
             by_name.insert(name, served);
         }
-        Ok(Collections { governed: Some(governed), by_name })
+        Ok(Collections { governed: Some(governed), by_name, described: OnceLock::new() })
     }
 }
 

@@ -6,7 +6,7 @@ use super::caller::Caller;
 use super::problem::Problem;
 use super::read::{ReadAsked, Seen};
 use super::write::Write;
-use crate::limits::API_ROWS_MAX;
+use crate::limits::{API_ROWS_MAX, PAGE_BYTES_MAX};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -24,6 +24,8 @@ type Named = Result<Path<(String, String)>, PathRejection>;
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 const ROWS_DEFAULT: u64 = 100;
+/// Versions read in one go.
+const VERSIONS_AT_ONCE: usize = 16;
 
 fn named(path: Named) -> Result<(String, String), Problem> {
     let Path((collection, id)) = path.map_err(|e| Problem::field("path", e.body_text()))?;
@@ -93,13 +95,22 @@ pub(crate) async fn versions(
     let rows = rows(asked.limit.as_deref())?;
     let from = asked.from.as_deref().map_or(Ok(1), |text| number("from", text))?.max(1);
     let head = api.door.progress.borrow().published;
-    let mut versions = api.reader.history(&collection, &id, from, rows + 1)?;
-    versions.retain(|version| version.record.height <= head);
-    let next = versions.get(rows).map(|version| version.record.version);
-    versions.truncate(rows);
-    let mut seen = Vec::with_capacity(versions.len());
-    for version in versions {
-        seen.extend(api.see(&caller, version)?);
+    let (mut seen, mut room, mut next) = (Vec::new(), PAGE_BYTES_MAX, Some(from));
+    while let Some(from) = next.filter(|_| seen.len() < rows && room > 0) {
+        let limit = VERSIONS_AT_ONCE.min(rows - seen.len());
+        let versions = api.reader.history(&collection, &id, from, limit + 1)?;
+        let certified = versions.into_iter().filter(|version| version.record.height <= head);
+        next = None;
+        for (at, version) in certified.enumerate() {
+            if at == limit || room == 0 {
+                next = Some(version.record.version);
+                break;
+            }
+            if let Some(version) = api.see(&caller, version)? {
+                room = room.saturating_sub(version.bytes());
+                seen.push(version);
+            }
+        }
     }
     if seen.is_empty() && from == 1 {
         return Err(absent());

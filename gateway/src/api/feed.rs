@@ -9,7 +9,8 @@ use countersign_ledger::{Filter, Version};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-const CHANGES_AT_ONCE: usize = 256;
+/// Changes read in one go: each holds a document.
+const CHANGES_AT_ONCE: usize = 16;
 /// A feed without changes tells where it stands this often, so that a resume need not start far back.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -99,46 +100,56 @@ impl Api {
     }
 }
 
+/// How far a feed came.
+enum Step {
+    Fed(Box<Fed>),
+    /// There is more to look at.
+    More,
+    /// It has seen all there is.
+    Idle,
+}
+
 impl Feed {
     /// The next change, or after a while without one where the feed stands. Errs when the caller may no longer read:
     /// that is asked again at every block, so that a revocation reaches a stream that is open.
     pub(crate) async fn next(&mut self) -> Result<Fed, Problem> {
         loop {
             let published = self.progress.borrow_and_update().published;
-            if let Some(fed) = self.advance(published)? {
-                return Ok(fed);
-            }
-            match tokio::time::timeout(PROGRESS_EVERY, self.progress.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Problem::new("UNAVAILABLE", "the node is stopping")),
-                Err(_) => return Ok(Fed { cursor: self.place.cursor(), changed: None }),
+            match self.advance(published)? {
+                Step::Fed(fed) => return Ok(*fed),
+                // Reading blocks; a long history that nobody wants must not keep a thread to itself.
+                Step::More => tokio::task::yield_now().await,
+                Step::Idle => match tokio::time::timeout(PROGRESS_EVERY, self.progress.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Problem::new("UNAVAILABLE", "the node is stopping")),
+                    Err(_) => return Ok(Fed { cursor: self.place.cursor(), changed: None }),
+                },
             }
         }
     }
 
-    /// The next change that the reader wants, up to a height; none when there is none yet.
-    fn advance(&mut self, published: u64) -> Result<Option<Fed>, Problem> {
+    /// Goes on to the next change that the reader wants, up to a height, and reads no more than once.
+    fn advance(&mut self, published: u64) -> Result<Step, Problem> {
         if self.checked != Some(published) {
             self.api.check_still(&self.caller)?;
             self.checked = Some(published);
         }
-        loop {
-            while let Some(change) = self.read.pop_front() {
-                self.place = Place { height: change.height, order: change.order + 1 };
-                if let Some(changed) = self.show(&change)? {
-                    return Ok(Some(Fed { cursor: self.place.cursor(), changed: Some(changed) }));
-                }
-            }
-            if self.place.height > published {
-                return Ok(None);
-            }
-            let Place { height, order } = self.place;
-            self.read = self.api.reader.changes(height, order, published, CHANGES_AT_ONCE)?.into();
-            if self.read.is_empty() {
-                self.place = Place { height: published + 1, order: 0 };
-                return Ok(None);
+        while let Some(change) = self.read.pop_front() {
+            self.place = Place { height: change.height, order: change.order + 1 };
+            if let Some(changed) = self.show(&change)? {
+                return Ok(Step::Fed(Box::new(Fed { cursor: self.place.cursor(), changed: Some(changed) })));
             }
         }
+        if self.place.height > published {
+            return Ok(Step::Idle);
+        }
+        let Place { height, order } = self.place;
+        self.read = self.api.reader.changes(height, order, published, CHANGES_AT_ONCE)?.into();
+        if self.read.is_empty() {
+            self.place = Place { height: published + 1, order: 0 };
+            return Ok(Step::Idle);
+        }
+        Ok(Step::More)
     }
 
     fn wants(&self, collection: &str) -> bool {

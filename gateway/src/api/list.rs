@@ -8,19 +8,19 @@ use super::document::{query, rows};
 use super::events::parse_filter;
 use super::problem::Problem;
 use super::read::Seen;
-use crate::limits::SCAN_DOCUMENTS_MAX;
+use crate::limits::{PAGE_BYTES_MAX, SCAN_DOCUMENTS_MAX};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use countersign_ledger::Filter;
+use countersign_ledger::{Filter, Version};
 use countersign_proof::{INTEGER_MAX, check_document_id};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Documents read in one go.
-const READ_AT_ONCE: usize = 256;
+const READ_AT_ONCE: usize = 64;
 
 fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     Ok(path.map_err(|e| Problem::field("path", e.body_text()))?.0)
@@ -110,36 +110,59 @@ struct Scan<'a> {
     read: usize,
 }
 
+/// Why a scan has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its taker has enough.
+    Enough,
+    /// The collection has no more.
+    Collection,
+    /// It has read as much as one request may.
+    Budget,
+}
+
 impl Scan<'_> {
-    /// Up to `limit` documents that match; fewer only at the end. Errs when too many are read for that: a filter that
-    /// matches few of many needs an index.
-    fn take(&mut self, limit: usize) -> Result<Vec<Seen>, Problem> {
-        let mut found = Vec::new();
-        while found.len() < limit {
+    /// Gives each document that matches, until `take` says that it has enough, which leaves that one out.
+    async fn each(&mut self, mut take: impl FnMut(Seen) -> bool) -> Result<End, Problem> {
+        while self.read < SCAN_DOCUMENTS_MAX {
             let rows = self.api.reader.documents_at(&self.served.name, &self.after, self.height, READ_AT_ONCE)?;
             let full = rows.len() == READ_AT_ONCE;
+            self.read += rows.len();
             for (id, version) in rows {
-                if found.len() == limit {
-                    return Ok(found);
+                if let Some(seen) = self.matching(version)?
+                    && !take(seen)
+                {
+                    return Ok(End::Enough);
                 }
-                self.read += 1;
                 self.after = id;
-                let Some(version) = version else { continue };
-                let Some(seen) = self.api.see(self.caller, version)? else { continue };
-                // The filter judges what the caller sees: what is hidden from him cannot be guessed by asking.
-                let holds = |filter: &Filter| seen.value.as_ref().is_some_and(|value| filter.holds(value));
-                if self.filter.as_ref().is_none_or(holds) {
-                    found.push(seen);
-                }
             }
             if !full {
-                return Ok(found);
+                return Ok(End::Collection);
             }
-            if self.read > SCAN_DOCUMENTS_MAX {
-                return Err(self.index_required());
-            }
+            // Reading blocks; others use these threads too.
+            tokio::task::yield_now().await;
         }
-        Ok(found)
+        Ok(End::Budget)
+    }
+
+    /// The filter judges what the caller sees: what is hidden from him cannot be guessed by asking.
+    fn matching(&self, version: Option<Version>) -> Result<Option<Seen>, Problem> {
+        let Some(version) = version else { return Ok(None) };
+        let seen = self.api.see(self.caller, version)?;
+        let holds = |filter: &Filter, seen: &Seen| seen.value.as_ref().is_some_and(|value| filter.holds(value));
+        Ok(seen.filter(|seen| self.filter.as_ref().is_none_or(|filter| holds(filter, seen))))
+    }
+
+    /// Gives every document that matches; errs where they are too many to read without an index.
+    async fn all(&mut self, mut take: impl FnMut(Seen)) -> Result<(), Problem> {
+        let end = self.each(|seen| {
+            take(seen);
+            true
+        });
+        match end.await? {
+            End::Budget => Err(self.index_required()),
+            End::Enough | End::Collection => Ok(()),
+        }
     }
 
     fn index_required(&self) -> Problem {
@@ -167,7 +190,11 @@ impl Api {
             }
             Some(text) => {
                 let Cursor { height, after } = Cursor::parse(text)?;
-                (height.min(self.door.progress.borrow().applied), after)
+                if height > head {
+                    let detail = format!("cursor of height {height}: this read goes up to {head}");
+                    return Err(Problem::new("OUT_OF_RANGE", detail).at("cursor"));
+                }
+                (height, after)
             }
         };
         Ok(Scan { api: self, caller, served, filter, height, after, read: 0 })
@@ -185,13 +212,22 @@ pub(crate) async fn documents(
     let asked = query(asked)?;
     let limit = rows(asked.limit.as_deref())?;
     let mut scan = api.scan(&caller, &served, &asked).await?;
-    let height = scan.height;
-    // One more than asked for, so that a cursor never leads to nothing.
-    let mut documents = scan.take(limit + 1)?;
-    let more = documents.len() > limit;
-    documents.truncate(limit);
-    let last = documents.last().filter(|_| more);
-    let next = last.map(|last| Cursor { height, after: last.id.clone() }.text());
+    let (mut documents, mut room) = (Vec::new(), PAGE_BYTES_MAX);
+    let end = scan.each(|seen| {
+        if documents.len() == limit || room == 0 {
+            return false;
+        }
+        room = room.saturating_sub(seen.bytes());
+        documents.push(seen);
+        true
+    });
+    let end = end.await?;
+    // A page with a cursor is never empty, and its cursor never leads to nothing but by the end of what may be read.
+    if end == End::Budget && documents.is_empty() {
+        return Err(scan.index_required());
+    }
+    let (height, after) = (scan.height, scan.after);
+    let next = (end != End::Collection).then(|| Cursor { height, after }.text());
     Ok(Json(Page { documents, next, read_height: height }).into_response())
 }
 
@@ -204,7 +240,8 @@ pub(crate) async fn count(
 ) -> Result<Response, Problem> {
     let served = api.collection(&named(path)?)?;
     let mut scan = api.scan(&caller, &served, &query(asked)?).await?;
-    let count = scan.take(usize::MAX)?.len();
+    let mut count = 0_u64;
+    scan.all(|_| count += 1).await?;
     Ok(Json(json!({ "count": count, "read_height": scan.height })).into_response())
 }
 
@@ -220,13 +257,14 @@ pub(crate) async fn sum(
     let pointer = asked.pointer.clone().ok_or_else(|| Problem::field("pointer", "a JSON pointer is needed"))?;
     let mut scan = api.scan(&caller, &served, &asked).await?;
     let (mut sum, mut count, mut skipped) = (0_i128, 0, 0);
-    for seen in scan.take(usize::MAX)? {
+    let adding = scan.all(|seen| {
         let value = seen.value.as_ref().and_then(|value| value.pointer(&pointer));
         match value.and_then(Value::as_i64) {
             Some(integer) => (sum, count) = (sum + i128::from(integer), count + 1),
             None => skipped += 1,
         }
-    }
+    });
+    adding.await?;
     let exact = i64::try_from(sum).ok().filter(|sum| sum.unsigned_abs() <= INTEGER_MAX);
     let beyond = || Problem::new("OUT_OF_RANGE", format!("the sum {sum} is beyond 2^53-1")).at("pointer");
     let sum = exact.ok_or_else(beyond)?;

@@ -59,6 +59,7 @@ pub(crate) struct Api {
     key_ring: Arc<KeyRing>,
     catalogue: Arc<Catalogue>,
     streams: Arc<Semaphore>,
+    bulks: Arc<Semaphore>,
 }
 
 impl Api {
@@ -69,6 +70,7 @@ impl Api {
             catalogue: Arc::new(Catalogue::default()),
             key_ring: Arc::new(KeyRing::new(api_keys)),
             account: account.map(Arc::new),
+            bulks: Arc::new(Semaphore::new(crate::limits::BULK_REQUESTS_MAX)),
             streams: Arc::new(Semaphore::new(crate::limits::STREAMS_MAX)),
             reader,
             genesis,

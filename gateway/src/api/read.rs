@@ -54,6 +54,30 @@ pub(crate) struct Answered {
     proof_note: Option<&'static str>,
 }
 
+impl Seen {
+    /// About how many bytes it takes as JSON.
+    pub(crate) fn bytes(&self) -> usize {
+        let mut counted = Counted(0);
+        // Counting does not fail.
+        drop(serde_json::to_writer(&mut counted, self));
+        counted.0
+    }
+}
+
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Which state a read sees.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -108,6 +132,11 @@ impl Api {
         asked: &ReadAsked,
     ) -> Result<Answered, Problem> {
         caller.check_read(&served.name)?;
+        let with_proof = match asked.proof.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Problem::field("proof", "neither true nor false")),
+        };
         let absent = || Problem::not_found(format!("no document {id:?} in {:?}", served.name));
         let head = self.read_height(asked.consistency.as_deref()).await?;
         let at = self.point_in_time(head, asked.height.as_deref(), asked.time.as_deref())?;
@@ -123,10 +152,9 @@ impl Api {
         };
         let seen = self.see(caller, version.ok_or_else(absent)?)?.ok_or_else(absent)?;
         let certified = at <= self.door.progress.borrow().published;
-        let (proof, proof_note) = match asked.proof.as_deref() {
-            None | Some("false") => (None, None),
-            Some("true") => self.prove(&seen, at, asked.version.is_some()).await?,
-            Some(_) => return Err(Problem::field("proof", "neither true nor false")),
+        let (proof, proof_note) = match with_proof {
+            false => (None, None),
+            true => self.prove(&seen, at, asked.version.is_some()).await?,
         };
         Ok(Answered { seen, read_height: at, certified, proof, proof_note })
     }

@@ -7,7 +7,7 @@ use super::document::JSON;
 use super::operation::operation;
 use super::problem::{Pointer, Problem};
 use super::signing::{Intent, chance};
-use super::write::{Recorded, Written, level_name, recorded};
+use super::write::{Recorded, Written, level_name, reached, recorded};
 use crate::limits::TRANSACTION_BYTES_MAX;
 use axum::Json;
 use axum::body::Body;
@@ -41,7 +41,7 @@ pub(crate) async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bod
     if response.outcome() == v1::Outcome::Rejected {
         return Err(Problem::rejected(response));
     }
-    let status = if response.height.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if reached(&response, wait) { StatusCode::OK } else { StatusCode::ACCEPTED };
     let transaction = recorded(&response);
     let place = HeaderValue::try_from(format!("/v1/transactions/{}", transaction.id)).expect("hex");
     Ok((status, [(LOCATION, place)], Json(Written { transaction, document: None })).into_response())

@@ -108,6 +108,11 @@ pub(crate) fn recorded(response: &v1::SubmitResponse) -> Recorded {
     }
 }
 
+/// Whether it has come as far as was asked: else the answer is "accepted", never "done".
+pub(crate) fn reached(response: &v1::SubmitResponse, wait: Wait) -> bool {
+    response.height.is_some() && i32::from(response.level()) >= i32::from(wait.level)
+}
+
 impl Served {
     /// Whether a whole document satisfies the schema.
     pub(crate) fn check_value(&self, value: &Value) -> Result<(), Problem> {
@@ -198,9 +203,9 @@ impl Api {
             _ => None,
         };
         let status = match response.height {
-            None => StatusCode::ACCEPTED,
+            _ if !reached(&response, wait) => StatusCode::ACCEPTED,
             Some(_) if made => StatusCode::CREATED,
-            Some(_) => StatusCode::OK,
+            _ => StatusCode::OK,
         };
         let place = format!("/v1/transactions/{}", signed.id);
         let tag = document.as_ref().map(|seen| etag(seen.version));

@@ -5,17 +5,19 @@ use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
-use countersign_gateway::{CursorView, NodeView, PeerView, Served, Witness, router};
+use countersign_gateway::{ApiSetup, CursorView, Door, NodeView, PeerView, Progress, Served, Witness, router};
 use countersign_ledger::judge;
 use countersign_ledger::store::{Ledger, MemoryKv, Position, Reader};
 use countersign_proof::operation::Change;
 use countersign_proof::{
     Body, Checkpoint, Genesis, Hash, KeyPair, Note, Operation, Proposal, ProposalHeader, Signer, VerifierKey,
 };
+use countersign_proto::Claims;
 use prost::Message;
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 const NODES: [&str; 4] = ["acme.example/1", "bolt.example/1", "cargo.example/1", "dock.example/1"];
@@ -46,6 +48,14 @@ impl Network {
         let mut seed = [0; 32];
         hex::decode_to_slice(self.keys[name]["seed"].as_str().expect(name), &mut seed).expect("hex");
         KeyPair::from_seed(&seed)
+    }
+
+    /// A token of acme.example/ops.
+    pub fn token(&self) -> String {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        let now = since.as_secs();
+        let claims = Claims { aud: self.genesis.origin(), exp: now + 60, iat: now, sub: "acme.example/ops".into() };
+        claims.sign(&self.key("acme.example/ops"))
     }
 
     /// A transaction of acme.example/ops, with its id.
@@ -152,9 +162,23 @@ impl Network {
 
     /// The same, with a witness of other logs.
     pub fn site_with(&self, view: NodeView, witness: Option<Arc<Witness>>) -> Site {
+        self.serve(view, None, witness)
+    }
+
+    /// A site with the typed API of acme.example, behind whose door is nobody.
+    pub fn typed_site(&self) -> Site {
+        let height = self.ledger.chain().height;
+        let progress = Progress { applied: height, published: height, ..Progress::default() };
+        let (asks, _) = mpsc::channel(1);
+        let door = Door { asks, progress: watch::channel(progress).1 };
+        let api = ApiSetup { door, organisation: "acme.example".into(), account: None, api_keys: None };
+        self.serve(self.view(), Some(api), None)
+    }
+
+    fn serve(&self, view: NodeView, api: Option<ApiSetup>, witness: Option<Arc<Witness>>) -> Site {
         let (publish, view) = watch::channel(Arc::new(view));
         let (genesis, log) = (Arc::new(self.genesis.clone()), Some(self.key("acme.example/1/log")));
-        let served = Served { reader: self.reader(), genesis, log, view, api: None, witness };
+        let served = Served { reader: self.reader(), genesis, log, view, api, witness };
         Site { router: router(served), publish: Some(publish) }
     }
 }

@@ -1,6 +1,7 @@
 //! Read the flights, and say which organisation signs which.
 
 use crate::TestnetError;
+use crate::repository::repository;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,8 +65,8 @@ fn read(file: &Path) -> Result<String, TestnetError> {
     fs::read_to_string(file).map_err(TestnetError::file(file))
 }
 
-fn crate_folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn crate_folder() -> PathBuf {
+    repository().join("testnet")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{COLLECTION, Flight, WorkFolder, say};
 use crate::answer::{Answer, code};
 use crate::error::hold;
 use crate::layout::text;
+use crate::repository::repository;
 use crate::run_within::run_within;
 use crate::{Network, RowResult, TestnetError, operations_account};
 use std::fs;
@@ -133,7 +134,7 @@ fn check(
         words.extend(["--collection".to_owned(), COLLECTION.to_owned(), "--id".to_owned(), id.clone()]);
     }
     let rust = network.binary().with_file_name("countersign-verify");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proof/js/cli.js");
+    let script = repository().join("proof/js/cli.js");
     let verifiers = [vec![text(&rust).to_owned()], vec!["node".to_owned(), text(&script).to_owned()]];
     for (verifier, no_memory) in verifiers.iter().zip([true, false]).take(if second_verifier { 2 } else { 1 }) {
         let mut command = [&verifier[..], &words[..]].concat();

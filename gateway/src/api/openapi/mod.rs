@@ -6,45 +6,59 @@ mod schema;
 use super::Api;
 use super::catalogue::Collections;
 use super::problem::Problem;
-use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::ETAG;
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use countersign_proof::plain_hash;
+use countersign_proof::{canonical, plain_hash};
 use schema::{Components, Sayer};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+/// The description of the collections at one height of governance: made once, for anybody may ask for it.
+pub(crate) struct Described {
+    bytes: Bytes,
+    tag: HeaderValue,
+}
 
 /// `GET /openapi.json`. It tells of schemas, which every member has, and of no document: no credential is asked for.
 pub(crate) async fn openapi(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
-    let document = describe(&api.origin, &*api.collections()?);
-    let tag = format!("\"{}\"", plain_hash(&countersign_proof::canonical(&document)));
-    if headers.get("if-none-match").is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
-        return Ok(StatusCode::NOT_MODIFIED.into_response());
+    let collections = api.collections()?;
+    let Described { bytes, tag } = collections.described.get_or_init(|| {
+        let bytes = canonical(&describe(&api.origin, &collections));
+        let tag = HeaderValue::try_from(format!("\"{}\"", plain_hash(&bytes))).expect("hex in quotes");
+        Described { bytes: bytes.into(), tag }
+    });
+    if headers.get(IF_NONE_MATCH) == Some(tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag.clone())]).into_response());
     }
-    let tag = HeaderValue::try_from(tag).expect("hex in quotes");
-    Ok(([(ETAG, tag)], Json(document)).into_response())
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, json), (ETAG, tag.clone())], bytes.clone()).into_response())
 }
+
+/// What is put behind a collection's type to name the other types around it.
+const AROUND: [&str; 7] = ["", "Patch", "Document", "Version", "Versions", "Page", "Written"];
 
 /// A collection with the names that code made from the document will have.
-pub(crate) struct Named<'a> {
-    /// The collection.
-    pub(crate) collection: &'a str,
-    /// `Flights`: no two are equal.
-    pub(crate) type_name: String,
+struct Named<'a> {
+    collection: &'a str,
+    type_name: String,
 }
 
-/// Names of types: words in capitals, a number where two would be alike.
-pub(crate) fn names<'a>(collections: impl Iterator<Item = &'a String>) -> Vec<Named<'a>> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+/// Names of types: words in capitals, with a number where one of its names would be taken. Compared without case, for some
+/// languages' tools write one file a type.
+fn names<'a>(collections: impl Iterator<Item = &'a String>, taken: impl Iterator<Item = String>) -> Vec<Named<'a>> {
+    let mut taken: BTreeSet<String> = taken.map(|name| name.to_ascii_lowercase()).collect();
     let mut named = Vec::new();
     for collection in collections {
         let words = collection.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        let type_name: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
-        let count = seen.entry(type_name.clone()).or_default();
-        *count += 1;
-        let type_name = if *count == 1 { type_name } else { format!("{type_name}_{count}") };
+        let word: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
+        let around = |type_name: &str| AROUND.map(|more| format!("{type_name}{more}").to_ascii_lowercase());
+        let numbered = (2_u32..).map(|number| format!("{word}{number}"));
+        let free = |name: &String| around(name).iter().all(|name| !taken.contains(name));
+        let type_name = std::iter::once(word.clone()).chain(numbered).find(free).expect("numbers do not end");
+        taken.extend(around(&type_name));
         named.push(Named { collection, type_name });
     }
     named
@@ -52,9 +66,12 @@ pub(crate) fn names<'a>(collections: impl Iterator<Item = &'a String>) -> Vec<Na
 
 fn describe(origin: &str, collections: &Collections) -> Value {
     let mut components = Components::new();
+    paths::common_schemas(&mut components);
     let mut paths = paths::common();
     let mut tags = vec![json!({ "name": "ledger", "description": "What is the same for every collection" })];
-    for Named { collection, type_name } in names(collections.by_name.keys()) {
+    // Beside the components, what the operations of the ledger are named after.
+    let taken = components.keys().cloned().chain(["Transaction".to_owned()]).collect::<Vec<_>>();
+    for Named { collection, type_name } in names(collections.by_name.keys(), taken.into_iter()) {
         let served = &collections.by_name[collection];
         // First its own place, for a schema may refer to the whole of itself.
         components.insert(type_name.clone(), json!({}));
@@ -66,7 +83,6 @@ fn describe(origin: &str, collections: &Collections) -> Value {
         let title = served.definition["title"].as_str().unwrap_or(collection);
         tags.push(json!({ "name": collection, "description": title }));
     }
-    paths::common_schemas(&mut components);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -101,4 +117,21 @@ fn describe(origin: &str, collections: &Collections) -> Value {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_collections_and_nothing_of_the_ledgers_share_a_name() {
+        let collections: Vec<String> =
+            ["flights", "flights-page", "flights.page", "problem", "transaction", "transactions"]
+                .map(str::to_owned)
+                .to_vec();
+        let taken = ["Problem", "Transaction"].map(str::to_owned);
+        let named = names(collections.iter(), taken.into_iter());
+        let types: Vec<&str> = named.iter().map(|named| &named.type_name[..]).collect();
+        assert_eq!(types, ["Flights", "FlightsPage2", "FlightsPage3", "Problem2", "Transaction2", "Transactions"]);
+    }
 }

@@ -284,7 +284,7 @@ pub(super) fn collection_schemas(type_name: &str, components: &mut Components) {
     components.insert(format!("{type_name}Versions"), versions);
 }
 
-/// The schemas that all collections share. Their names cannot meet a collection's: those end in a word of theirs.
+/// The schemas that all collections share. Collections take other names.
 pub(super) fn common_schemas(components: &mut Components) {
     let text = || json!({ "type": "string" });
     let integer = || json!({ "type": "integer" });

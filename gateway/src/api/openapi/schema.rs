@@ -1,7 +1,8 @@
 //! Say a JSON Schema in the words of OpenAPI 3.0.3.
 //!
 //! 3.0 knows a part of JSON Schema. What it cannot say is left out, never bent: the result accepts all that the schema
-//! accepts, so that every document satisfies it, and the ledger goes on judging by the schema itself.
+//! accepts, so that every document satisfies it, and the ledger goes on judging by the schema itself. `format` is among
+//! what is left out, for the ledger does not assert it: code made from the description would choke on what is on the ledger.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -9,12 +10,11 @@ use std::collections::BTreeMap;
 /// Levels of a schema that are said; below them anything goes.
 const DEPTH_MAX: usize = 64;
 /// Keywords whose meaning is the same in both.
-const SAME: [&str; 15] = [
+const SAME: [&str; 14] = [
     "title",
     "description",
     "default",
     "enum",
-    "format",
     "pattern",
     "minLength",
     "maxLength",
@@ -35,13 +35,15 @@ pub(super) struct Sayer<'a> {
     root: &'a Value,
     /// The component of the collection's document: what names of referred ones begin with.
     name: &'a str,
-    /// Whether members may be missing and elements null, as where a reader sees a redacted document.
     components: &'a mut Components,
+    /// Whether a part has a name of its own: what references mean is then another question here and there.
+    embeds: bool,
 }
 
 impl<'a> Sayer<'a> {
     pub(super) fn new(root: &'a Value, name: &'a str, components: &'a mut Components) -> Sayer<'a> {
-        Sayer { root, name, components }
+        let embeds = root.as_object().is_some_and(|root| root.values().any(embeds));
+        Sayer { root, name, components, embeds }
     }
 
     /// The whole schema.
@@ -64,6 +66,9 @@ impl<'a> Sayer<'a> {
             if let Some(value) = members.get(name) {
                 said.insert(name.to_owned(), value.clone());
             }
+        }
+        if let Some(format) = members.get("format") {
+            said.insert("x-format".into(), format.clone());
         }
         kind(members, &mut said);
         bounds(members, &mut said);
@@ -107,7 +112,7 @@ impl<'a> Sayer<'a> {
 
     /// A reference inside the schema, as one to a component; anything goes where it cannot be followed.
     fn reference(&mut self, reference: &str) -> Value {
-        let Some(pointer) = reference.strip_prefix('#') else { return json!({}) };
+        let Some(pointer) = reference.strip_prefix('#').filter(|_| !self.embeds) else { return json!({}) };
         let root = self.root;
         let Some(target) = root.pointer(pointer) else { return json!({}) };
         let last = pointer.rsplit('/').next().unwrap_or_default();
@@ -122,6 +127,15 @@ impl<'a> Sayer<'a> {
             self.components.insert(component.clone(), said);
         }
         json!({ "$ref": format!("#/components/schemas/{component}") })
+    }
+}
+
+/// Whether a part of a schema is, or holds, one with an `$id`.
+fn embeds(part: &Value) -> bool {
+    match part {
+        Value::Object(members) => members.contains_key("$id") || members.values().any(embeds),
+        Value::Array(parts) => parts.iter().any(embeds),
+        _ => false,
     }
 }
 
@@ -209,7 +223,7 @@ mod tests {
         let (said, _) = say(json!({
             "type": "object",
             "properties": {
-                "a": {"type": ["string", "null"], "pattern": "^x"},
+                "a": {"type": ["string", "null"], "pattern": "^x", "format": "date"},
                 "b": {"type": "integer", "exclusiveMinimum": 0, "maximum": 9},
                 "c": {"const": "x"},
                 "d": {"enum": ["x", null]},
@@ -228,7 +242,7 @@ mod tests {
             json!({
                 "type": "object",
                 "properties": {
-                    "a": {"type": "string", "nullable": true, "pattern": "^x"},
+                    "a": {"type": "string", "nullable": true, "pattern": "^x", "x-format": "date"},
                     "b": {"type": "integer", "minimum": 0, "exclusiveMinimum": true, "maximum": 9},
                     "c": {"enum": ["x"]},
                     "d": {"enum": ["x", null], "nullable": true},
@@ -254,5 +268,8 @@ mod tests {
         assert_eq!(components[name]["properties"]["all"]["$ref"], "#/components/schemas/Loan");
         assert_eq!(said["properties"]["gone"], json!({}));
         assert_eq!(components.len(), 1);
+        let embedded =
+            json!({"$defs": {"a": {"$id": "other", "$ref": "#/x"}}, "properties": {"a": {"$ref": "#/$defs/a"}}});
+        assert_eq!(say(embedded).0["properties"]["a"], json!({}), "what it refers to is not ours to say");
     }
 }
