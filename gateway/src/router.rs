@@ -1,6 +1,6 @@
 //! Route requests to pages under one set of security headers.
 
-use crate::api::{self, Api, ApiSetup};
+use crate::api::{self, Api, ApiSetup, Problem};
 use crate::explorer::{self, Explorer};
 use crate::health::health;
 use crate::limits::URI_BYTES_MAX;
@@ -86,6 +86,10 @@ async fn guard(request: Request, next: Next) -> Response {
     let bytes = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
     let mut response = match bytes {
         ..=URI_BYTES_MAX => next.run(request).await,
+        // Programs are told in their own words.
+        _ if request.uri().path().starts_with("/v1/") => {
+            Problem::new("ADDRESS_TOO_LONG", Refusal::AddressTooLong(bytes).to_string()).into_response()
+        }
         _ => Refusal::AddressTooLong(bytes).into_response(),
     };
     let headers = response.headers_mut();

@@ -48,6 +48,11 @@ async fn every_route_has_its_methods_and_no_other_and_asks_who_calls() {
         }
     }
     assert_eq!(site.status("/v1/no-such-thing").await, 404);
+    let long = site.ask(Request::get(format!("/v1/collections/{}", "x".repeat(4096)))).await;
+    assert_eq!(
+        (long.status.as_u16(), &long.headers["content-type"]),
+        (414, &"application/problem+json".parse().expect("a value"))
+    );
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod signing;
 mod transaction;
 mod write;
 
+pub(crate) use problem::Problem;
 pub use router::API_ROUTES;
 pub(crate) use router::router;
 pub use signing::GatewayAccount;

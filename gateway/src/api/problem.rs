@@ -159,6 +159,7 @@ fn table(code: &str) -> (StatusCode, &'static str) {
         "VERSION_CONFLICT" => (S::PRECONDITION_FAILED, "The document is in another version"),
         "PRECONDITION_FAILED" => (S::PRECONDITION_FAILED, "The precondition does not hold"),
         "TOO_LARGE" => (S::PAYLOAD_TOO_LARGE, "Larger than the limit"),
+        "ADDRESS_TOO_LONG" => (S::URI_TOO_LONG, "The address is too long"),
         "MEDIA_TYPE" => (S::UNSUPPORTED_MEDIA_TYPE, "The content type is not understood"),
         "SCHEMA_VIOLATION" => (S::UNPROCESSABLE_ENTITY, "The document does not satisfy its schema"),
         "INVALID_VALUE" => (S::UNPROCESSABLE_ENTITY, "The operation does not fit the value"),

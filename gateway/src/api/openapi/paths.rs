@@ -43,8 +43,8 @@ fn operation(
 ) -> Value {
     let mut responses: Map<String, Value> =
         answers.iter().map(|(status, answer)| ((*status).to_owned(), answer.clone())).collect();
-    // Any request may be malformed, unknown, unauthorised, too often, and met by a node in trouble.
-    for status in [400, 401, 403, 404, 414, 429, 500, 503].iter().chain(problems) {
+    // Any request may be malformed, unknown, unauthorised, too large, too often, and met by a node in trouble.
+    for status in [400, 401, 403, 404, 413, 414, 429, 500, 503].iter().chain(problems) {
         responses.insert(status.to_string(), json!({ "$ref": "#/components/responses/Problem" }));
     }
     let mut operation = json!({
@@ -67,7 +67,7 @@ fn body(types: &[&str], schema: &Value) -> Value {
 }
 
 /// What a write may answer beside its own success and what everything may.
-const WRITE_PROBLEMS: [u16; 7] = [408, 409, 412, 413, 415, 422, 501];
+const WRITE_PROBLEMS: [u16; 6] = [408, 409, 412, 415, 422, 501];
 
 /// The paths of one collection.
 pub(super) fn collection(name: &str, type_name: &str) -> Paths {
@@ -147,7 +147,7 @@ pub(super) fn collection(name: &str, type_name: &str) -> Paths {
         vec![parameter("prefer"), parameter("bulkId"), parameter("bulkMode")],
         Some(body(&[NDJSON], &rows)),
         &[("200", answer("What became of each row", &reference("BulkReport"), &[]))],
-        &[408, 413, 415, 422, 501],
+        &[408, 415, 422, 501],
     );
     let mut paths = Paths::new();
     paths.insert(format!("{base}/documents"), json!({ "get": list }));
@@ -214,7 +214,7 @@ pub(super) fn common() -> Paths {
         ["collections", "filter", "eventCursor", "lastEventId"].map(parameter).to_vec(),
         None,
         &[("200", stream)],
-        &[413],
+        &[],
     );
     let mut paths = Paths::new();
     paths.insert("/v1/collections".into(), json!({ "get": collections }));
