@@ -7,6 +7,7 @@ use crate::limits::URI_BYTES_MAX;
 use crate::metrics::metrics;
 use crate::proofs::{self, Proofs};
 use crate::refusal::Refusal;
+use crate::sight::{Governed, Sight};
 use crate::tiles;
 use crate::view::NodeView;
 use crate::witness::{self, Witness};
@@ -53,10 +54,16 @@ pub struct Served {
 /// `/health` says that the node has stopped.
 pub fn router(served: Served) -> Router {
     let Served { reader, genesis, log, view, api, witness } = served;
-    let api = api.map_or_else(Router::new, |setup| api::router(Api::new(reader.clone(), genesis.clone(), setup)));
+    let governed = api.as_ref().map(|setup| {
+        let progress = setup.door.progress.clone();
+        Arc::new(move || progress.borrow().governed) as Governed
+    });
+    let sight = Sight::new(reader.clone(), governed);
+    let make = |setup| api::router(Api::new(reader.clone(), sight.clone(), genesis.clone(), setup));
+    let api = api.map_or_else(Router::new, make);
     let witness = witness.map_or_else(Router::new, witness::router);
-    let proofs = Proofs::new(reader.clone(), genesis, log);
-    let node = Explorer::new(reader, view);
+    let proofs = Proofs::new(reader.clone(), sight.clone(), genesis, log);
+    let node = Explorer::new(reader, sight, view);
     Router::new()
         .route("/", get(|| async { Redirect::to("/explorer") }))
         .route("/health", get(health))

@@ -1,12 +1,19 @@
 //! Change a document's value and judge preconditions over it.
 
 use crate::rejection::{Code, Rejection};
-use countersign_proof::{INTEGER_MAX, operation::Change};
+use countersign_proof::{INTEGER_MAX, NAMED_MEMBER, Named, operation::Change};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
 /// The document's value after `change`, none after a deletion. `argument` is the JSON the operation carries.
-pub(crate) fn change(current: Option<&Value>, change: &Change, argument: &Value) -> Result<Option<Value>, Rejection> {
+/// `named`: whether the collection's documents may have a `$access`.
+pub(crate) fn change(
+    current: Option<&Value>,
+    change: &Change,
+    argument: &Value,
+    named: Named,
+) -> Result<Option<Value>, Rejection> {
+    let object = |value| object(value, named);
     if let Change::Create(_) = change {
         return match current {
             Some(_) => Err(Rejection::new(Code::AlreadyExists, "the document exists")),
@@ -22,26 +29,32 @@ pub(crate) fn change(current: Option<&Value>, change: &Change, argument: &Value)
         Change::Patch(_) => object(merge(current.clone(), argument)).map(Some),
         Change::Delete(_) => Ok(None),
         Change::Increment(increment) => add(current.clone(), &increment.pointer, increment.by).map(Some),
-        Change::Append(append) => push(current.clone(), &append.pointer, argument).map(Some),
+        Change::Append(append) => object(push(current.clone(), &append.pointer, argument)?).map(Some),
         _ => unreachable!("governance is not a change of a document"),
     }
 }
 
-fn object(value: Value) -> Result<Value, Rejection> {
-    if !value.is_object() {
+fn object(value: Value, named: Named) -> Result<Value, Rejection> {
+    let Value::Object(members) = &value else {
         return Err(Rejection::new(Code::InvalidValue, "a document is a JSON object"));
-    }
-    match reserved_member(&value) {
+    };
+    let mut own = members.iter().filter(|(name, _)| named == Named::None || *name != NAMED_MEMBER);
+    let reserved = own.find_map(|(name, value)| reserved_name(name).or_else(|| reserved_member(value)));
+    match reserved {
         Some(name) => Err(Rejection::new(Code::ReservedName, format!("the member name {name:?} begins with $"))),
         None => Ok(value),
     }
 }
 
+fn reserved_name(name: &str) -> Option<&str> {
+    name.starts_with('$').then_some(name)
+}
+
 fn reserved_member(value: &Value) -> Option<&str> {
     match value {
-        Value::Object(members) => members
-            .iter()
-            .find_map(|(name, value)| if name.starts_with('$') { Some(&name[..]) } else { reserved_member(value) }),
+        Value::Object(members) => {
+            members.iter().find_map(|(name, value)| reserved_name(name).or_else(|| reserved_member(value)))
+        }
         Value::Array(items) => items.iter().find_map(reserved_member),
         _ => None,
     }
@@ -80,7 +93,7 @@ fn push(mut document: Value, pointer: &str, element: &Value) -> Result<Value, Re
     let wrong = |reason: &str| Rejection::new(Code::InvalidValue, format!("{pointer:?} {reason}"));
     let target = document.pointer_mut(pointer).ok_or_else(|| wrong("is not there"))?;
     target.as_array_mut().ok_or_else(|| wrong("is not an array"))?.push(element.clone());
-    object(document)
+    Ok(document)
 }
 
 /// Whether every comparison of a checked predicate holds.
@@ -127,6 +140,10 @@ mod tests {
     use super::*;
     use countersign_proof::{Append, Increment, Put, Unit};
     use serde_json::json;
+
+    fn change(current: Option<&Value>, change: &Change, argument: &Value) -> Result<Option<Value>, Rejection> {
+        super::change(current, change, argument, Named::None)
+    }
 
     fn code(result: Result<Option<Value>, Rejection>) -> Code {
         result.expect_err("rejected").code

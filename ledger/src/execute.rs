@@ -1,15 +1,17 @@
 //! Execute a block: transactions in, versions, leaves and a seal out.
 
-use crate::governance::{Halt, RULES_IMPLEMENTED, Rules, govern};
+use crate::access::{self, Action, Principal, Principals, Rules, Said, check_document};
+use crate::definition::Definition;
+use crate::governance::{Halt, LedgerRules, RULES_IMPLEMENTED, govern};
 use crate::memo::Memo;
 use crate::rejection::{Code, Rejection};
-use crate::schema::Schema;
 use crate::state::{IdUse, StateReader, Version};
 use crate::store::kv::KvError;
 use crate::{LedgerError, document};
 use countersign_proof::{
-    Access, Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
-    TransactionLeaf, VersionRecord, canonical, organisation_of, plain_hash, precondition::Condition, salt, value_hash,
+    Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
+    TransactionLeaf, VersionRecord, canonical, operation::Change, organisation_of, plain_hash, precondition::Condition,
+    salt, value_hash,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,13 +101,9 @@ pub struct Executor {
     system: BTreeMap<(String, String), Option<Arc<Version>>>,
     collections: Memo<Definition>,
     accounts: Memo<Vec<PublicKey>>,
+    principals: Principals,
     memberships: Memo<Membership>,
-    rules: Memo<Rules>,
-}
-
-struct Definition {
-    access: Access,
-    schema: Schema,
+    rules: Memo<LedgerRules>,
 }
 
 impl Executor {
@@ -116,6 +114,7 @@ impl Executor {
             system: BTreeMap::new(),
             collections: Memo::new(COLLECTIONS_REMEMBERED),
             accounts: Memo::new(ACCOUNTS_REMEMBERED),
+            principals: Principals::default(),
             memberships: Memo::new(1),
             rules: Memo::new(1),
         }
@@ -153,12 +152,12 @@ impl Executor {
         }
     }
 
-    fn read_in_force(&mut self, state: &dyn StateReader) -> Result<(Arc<Membership>, Arc<Rules>), LedgerError> {
+    fn read_in_force(&mut self, state: &dyn StateReader) -> Result<(Arc<Membership>, Arc<LedgerRules>), LedgerError> {
         let membership = self.system_document(state, "$members", MEMBERS_CURRENT)?.expect("genesis wrote it");
         let membership = self.memberships.get(&membership, |version| Membership::parse(&canonical(&version.value)))?;
         let rules = self.system_document(state, "$rules", RULES_LEDGER)?.expect("genesis wrote it");
         let rules = self.rules.get(&rules, |version| {
-            serde_json::from_value::<Rules>(version.value.clone().unwrap_or_default())
+            serde_json::from_value::<LedgerRules>(version.value.clone().unwrap_or_default())
                 .map_err(|e| LedgerError::Genesis(format!("$rules/{RULES_LEDGER}: {e}")))
         })?;
         if rules.rules != RULES_IMPLEMENTED {
@@ -202,7 +201,7 @@ impl Executor {
     fn execute_one(
         &mut self,
         state: &dyn StateReader,
-        rules: &Rules,
+        rules: &LedgerRules,
         block: &mut Block,
         newest: &mut BTreeMap<(String, String), Arc<Version>>,
         time: u64,
@@ -321,36 +320,44 @@ impl Scope<'_> {
         if operation.is_governance() {
             return govern(self, change, argument);
         }
-        let definition = self.writable(&operation.collection)?;
+        self.change_document(operation, change, argument)
+    }
+
+    /// Access, precondition, existence, value, schema: the code is that of the first that fails.
+    fn change_document(&mut self, operation: &Operation, change: &Change, argument: &Value) -> Result<(), Halt> {
+        let definition = self.definition(&operation.collection)?;
+        let principal = self.principal()?;
         let before = self.newest(&operation.collection, &operation.id)?;
+        let current = before.as_ref().and_then(|version| version.value.as_ref());
+        let changed = document::change(current, change, argument, definition.rules.named());
+        check_access(&definition.rules, &principal, operation, current, &changed, argument)?;
         if let Some(precondition) = &operation.precondition {
             check_precondition(before.as_deref(), precondition)?;
         }
-        let current = before.as_ref().and_then(|version| version.value.as_ref());
-        let value = document::change(current, change, argument)?;
+        let value = changed?;
         if let Some(value) = &value {
             check_size(value, self.limits.document_bytes)?;
-            definition.schema.validate(value).map_err(schema_violation)?;
+            check_document(&definition.rules, value).map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
+            definition.validate(value).map_err(schema_violation)?;
         }
         self.write(&operation.collection, &operation.id, value)
     }
 
-    /// The collection's definition, when the author's organisation may write to it.
-    fn writable(&mut self, collection: &str) -> Result<Arc<Definition>, Halt> {
+    fn definition(&mut self, collection: &str) -> Result<Arc<Definition>, Halt> {
         if collection.starts_with('$') {
             let detail = format!("{collection} is the system's: use the operations on governance");
             return Err(Rejection::new(Code::ReservedName, detail).into());
         }
         let unknown = || Rejection::new(Code::UnknownCollection, format!("no collection {collection:?}"));
         let version = self.newest("$schemas", collection)?.ok_or_else(unknown)?;
-        let definition = self.executor.collections.get(&version, parse_definition)?;
-        let Access::WritersV1 { write } = &definition.access;
-        let organisation = organisation_of(self.transaction.by());
-        if !write.iter().any(|writer| writer == organisation) {
-            let detail = format!("{organisation} may not write to {collection}");
-            return Err(Rejection::new(Code::Unauthorized, detail).into());
-        }
-        Ok(definition)
+        Ok(self.executor.collections.get(&version, parse_definition)?)
+    }
+
+    /// The account that access is judged for, with its organisation's attributes.
+    fn principal(&mut self) -> Result<Arc<Principal>, KvError> {
+        let account = self.transaction.by();
+        let organisation = self.alive("$organisations", organisation_of(account))?;
+        self.executor.principals.of(account, organisation.as_deref())
     }
 
     /// The newest version of a document, be it a deletion, as this operation sees it.
@@ -463,6 +470,42 @@ pub(crate) fn next_version(
     Version { hash: record.hash(), record, salt, value }
 }
 
+/// Judges a change, be it one that can be made or not.
+fn check_access(
+    rules: &Rules,
+    principal: &Principal,
+    operation: &Operation,
+    before: Option<&Value>,
+    changed: &Result<Option<Value>, Rejection>,
+    argument: &Value,
+) -> Result<(), Rejection> {
+    let change = operation.change.as_ref().expect("checked when it was parsed");
+    let (action, pointer, said) = match change {
+        Change::Create(_) => (Action::Create, None, Said::Whole),
+        Change::Put(_) if before.is_none() => (Action::Create, None, Said::Whole),
+        Change::Patch(_) => (Action::Update, None, Said::Patch(argument)),
+        Change::Delete(_) => (Action::Delete, None, Said::Change),
+        Change::Increment(increment) => (Action::Update, Some(&increment.pointer[..]), Said::Change),
+        Change::Append(append) => (Action::Update, Some(&append.pointer[..]), Said::Change),
+        _ => (Action::Update, None, Said::Whole),
+    };
+    let after = changed.as_ref().ok().and_then(Option::as_ref);
+    let judged = access::Change { id: &operation.id, before, after, said };
+    let mut verdict = match changed {
+        Ok(_) => rules.check_change(principal, &judged),
+        Err(_) => rules.check_failed(principal, &judged, action, pointer),
+    };
+    if let Some(Condition::Predicate(bytes)) = operation.precondition.as_ref().and_then(|p| p.condition.as_ref()) {
+        let predicate: Value = serde_json::from_slice(bytes).expect("checked when it was parsed");
+        let pointers = predicate.as_object().into_iter().flatten().map(|(pointer, _)| pointer.as_str());
+        verdict = verdict.and_then(|()| rules.check_condition(principal, &operation.id, before, pointers));
+    }
+    verdict.map_err(|denied| {
+        let detail = format!("by the rules of {}, {denied}", operation.collection);
+        Rejection::new(Code::Unauthorized, detail)
+    })
+}
+
 fn check_precondition(before: Option<&Version>, precondition: &Precondition) -> Result<(), Rejection> {
     let value = before.and_then(|version| version.value.as_ref());
     let failed = |detail: String| Rejection::new(Code::PreconditionFailed, detail);
@@ -498,6 +541,5 @@ fn parse_definition(version: &Version) -> Result<Definition, KvError> {
     let corrupt = |message: String| KvError::Corrupt { family: "documents", message };
     let value = version.value.clone().unwrap_or_default();
     let collection: Collection = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
-    let schema = Schema::compile(&collection.schema).map_err(|e| corrupt(e.to_string()))?;
-    Ok(Definition { access: collection.access, schema })
+    Definition::compile(&collection).map_err(|e| corrupt(e.to_string()))
 }

@@ -1,9 +1,9 @@
 //! Turn operations on governance into versions of system documents.
 
+use crate::definition::Definition;
 use crate::epoch::{activate, admit};
 use crate::execute::{RULES_LEDGER, RULES_RAFT, Scope};
 use crate::rejection::{Code, Rejection};
-use crate::schema::Schema;
 use crate::store::kv::KvError;
 use countersign_proof::{
     Collection, Limits, PublicKey, RemoveNode, SetAccount, SetNode,
@@ -59,7 +59,7 @@ fn define_collection(scope: &mut Scope<'_>, name: &str, definition: &Value) -> R
     let membership = scope.membership();
     let is_member = |organisation: &str| membership.organisations.contains_key(organisation);
     collection.access.check(is_member).map_err(|e| invalid(e.to_string()))?;
-    Schema::compile(&collection.schema).map_err(|e| invalid(e.to_string()))?;
+    Definition::compile(&collection).map_err(|e| invalid(e.to_string()))?;
     scope.write("$schemas", name, Some(definition.clone()))
 }
 
@@ -126,7 +126,7 @@ fn remove_node(scope: &mut Scope<'_>, remove: &RemoveNode) -> Result<(), Halt> {
 fn set_rules(scope: &mut Scope<'_>, rules: &Value) -> Result<(), Halt> {
     need_quorum(scope)?;
     let invalid = |reason: String| Rejection::new(Code::InvalidValue, reason);
-    let parsed: Rules = serde_json::from_value(rules.clone()).map_err(|e| invalid(format!("rules: {e}")))?;
+    let parsed: LedgerRules = serde_json::from_value(rules.clone()).map_err(|e| invalid(format!("rules: {e}")))?;
     parsed.limits.check().map_err(|e| invalid(e.to_string()))?;
     if parsed.rules == 0 || parsed.rules > RULES_IMPLEMENTED {
         return Err(invalid(format!("rules {} are unknown to rules {RULES_IMPLEMENTED}", parsed.rules)).into());
@@ -137,7 +137,7 @@ fn set_rules(scope: &mut Scope<'_>, rules: &Value) -> Result<(), Halt> {
 /// The document `$rules/ledger`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rules {
+pub(crate) struct LedgerRules {
     pub(crate) limits: Limits,
     pub(crate) rules: u64,
 }

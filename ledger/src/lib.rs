@@ -9,6 +9,8 @@
 //!                    chain     batches   leaves, seal
 //! ```
 
+pub mod access;
+mod definition;
 mod document;
 mod epoch;
 mod error;
@@ -24,6 +26,7 @@ mod state;
 pub mod store;
 mod verify;
 
+pub use definition::{Definition, DefinitionError};
 pub use error::LedgerError;
 pub use execute::{Block, Chain, Executed, Executor, Fate};
 pub use filter::Filter;

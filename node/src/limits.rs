@@ -56,6 +56,8 @@ pub const CATCH_UP_BYTES_MAX: usize = 4 << 20;
 pub const STREAM_IN_FLIGHT_MAX: usize = 1_024;
 /// Rows of one page.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
+/// Documents read for one page of them: access rules may hide most.
+pub const LIST_DOCUMENTS_READ_MAX: usize = 10_000;
 /// Rows of one page when the caller does not say.
 pub const PAGE_ROWS_DEFAULT: u32 = 100;
 /// Open subscriptions.

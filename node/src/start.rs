@@ -29,6 +29,7 @@ use crate::wire::MemberWire;
 use crate::{NodeError, incarnations};
 use bytes::Bytes;
 use countersign_consensus::{Consensus, Position, Settings, Wire};
+use countersign_gateway::{Governed, Sight};
 use countersign_ledger::store::kv::Kv;
 use countersign_ledger::store::{Ledger, Reader};
 use countersign_p2p::{Lane, Services, Sockets, Transport};
@@ -370,7 +371,10 @@ impl Parts {
         );
         stations.spawn_on(purge.run(), on);
 
+        let governing = applied_seen.clone();
+        let governed: Governed = Arc::new(move || governing.borrow().governed_height);
         let api = Api {
+            sight: Sight::new(reader.clone(), Some(governed)),
             node,
             origin,
             genesis,

@@ -1,11 +1,15 @@
 // Reads a genesis, and derives from it the origin and the membership of epoch 0.
 
-import { utf8, unhex } from "./bytes.js";
+import { hex, utf8, unhex } from "./bytes.js";
 import { encode, nestingOf, parse } from "./canonical.js";
 import { PublicKey } from "./ed25519.js";
 import { hasExactly, isCollection, isCount, isName, isNode, isObject } from "./form.js";
 import { plainHash } from "./hash.js";
 import {
+  ACCESS_FIELD_BYTES_MAX,
+  ACCESS_FIELDS_MAX,
+  ACCESS_POLICIES_MAX,
+  ACCESS_POLICY_BYTES_MAX,
   ACCOUNT_KEYS_MAX,
   ADDRESS_BYTES_MAX,
   DEFINITION_DEPTH_MAX,
@@ -107,12 +111,34 @@ function checkCollections(collections, organisations) {
   for (const [name, definition] of Object.entries(collections)) {
     demand(isCollection(name) && hasExactly(definition, "access schema"), "genesis", `the collection ${name} is malformed`);
     const { access, schema } = definition;
-    const engine = hasExactly(access, "engine write") && access.engine === "writers/v1" && Array.isArray(access.write);
-    demand(engine && isObject(schema), "genesis", `the collection ${name} is malformed`);
+    const formed = isWriters(access) || isCedar(access);
+    demand(formed && isObject(schema), "genesis", `the collection ${name} is malformed`);
     const isFounder = (writer) => typeof writer === "string" && Object.hasOwn(organisations, writer);
-    const ascending = access.write.every((writer, i, all) => isFounder(writer) && (i === 0 || all[i - 1] < writer));
+    const ascending = (access.write ?? []).every((writer, i, all) => isFounder(writer) && (i === 0 || all[i - 1] < writer));
     demand(ascending, "genesis", `the writers of ${name} are not founders in ascending order`);
   }
+}
+
+function isWriters(access) {
+  return hasExactly(access, "engine write") && access.engine === "writers/v1" && Array.isArray(access.write);
+}
+
+/** The form of Cedar's rules; what they decide is no verifier's to say. */
+function isCedar(access) {
+  if (!hasExactly(access, "engine fields named policies") || access.engine !== "cedar/v1") return false;
+  const { fields, named, policies } = access;
+  if (!Array.isArray(fields) || fields.length > ACCESS_FIELDS_MAX || !isObject(policies)) return false;
+  const isField = (field) => typeof field === "string" && utf8(field).length <= ACCESS_FIELD_BYTES_MAX;
+  if (!fields.every((field, i) => isField(field) && (i === 0 || isBefore(fields[i - 1], field)))) return false;
+  const texts = Object.entries(policies);
+  const isPolicy = ([name, text]) =>
+    isCollection(name) && typeof text === "string" && utf8(text).length <= ACCESS_POLICY_BYTES_MAX;
+  return ["none", "optional", "required"].includes(named) && texts.length <= ACCESS_POLICIES_MAX && texts.every(isPolicy);
+}
+
+/** By their bytes in UTF-8, which is not the order of JavaScript's strings. */
+function isBefore(a, b) {
+  return hex(utf8(a)) < hex(utf8(b));
 }
 
 function addKey(text, keys) {

@@ -7,7 +7,7 @@ use crate::limits::{
 use crate::membership::QUORUM_FORMULA;
 use crate::name::{check_account, check_collection, check_name, organisation_of};
 use crate::{
-    Hash, KeyPair, Member, Membership, NodeKeys, ProofError, PublicKey, canonical, parse_canonical, plain_hash,
+    Access, Hash, KeyPair, Member, Membership, NodeKeys, ProofError, PublicKey, canonical, parse_canonical, plain_hash,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -45,18 +45,6 @@ pub struct Collection {
     pub access: Access,
     /// A JSON Schema.
     pub schema: Value,
-}
-
-/// An access rule; it names its engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "engine", deny_unknown_fields)]
-pub enum Access {
-    /// The organisations whose accounts may write; accounts of all members read.
-    #[serde(rename = "writers/v1")]
-    WritersV1 {
-        /// Organisations, ascending.
-        write: Vec<String>,
-    },
 }
 
 /// Limits that all nodes must share.
@@ -289,20 +277,6 @@ impl GenesisDocument {
             }
         }
         Ok(())
-    }
-}
-
-impl Access {
-    /// Checks that the writers are members, each once, ascending.
-    pub fn check(&self, is_member: impl Fn(&str) -> bool) -> Result<(), ProofError> {
-        let Access::WritersV1 { write } = self;
-        if !write.is_sorted_by(|a, b| a < b) {
-            return Err(ProofError::malformed("access.write", "not ascending, or one stands twice"));
-        }
-        match write.iter().find(|organisation| !is_member(organisation)) {
-            Some(stranger) => Err(ProofError::malformed("access.write", format!("{stranger:?} is no member"))),
-            None => Ok(()),
-        }
     }
 }
 

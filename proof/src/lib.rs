@@ -7,6 +7,7 @@
 //! The bytes are described for a second implementer in `docs/formats.md`; the golden vectors are in
 //! `proof/tests/vectors`.
 
+mod access;
 mod admission;
 mod canonical;
 mod checkpoint;
@@ -40,6 +41,7 @@ mod trust_bundle;
 mod version;
 mod witnessing;
 
+pub use access::{Access, NAMED_MEMBER, Named, NamedAccess};
 pub use admission::{Admission, AdmittedNode, check_activation, joining};
 pub use canonical::{INTEGER_MAX, canonical, parse_canonical, parse_json};
 pub use checkpoint::{CertifiedCheckpoint, Checkpoint, Cosignature, Count};
@@ -48,7 +50,7 @@ pub use cose::{CoseProof, CoseReceipt, VerifiedCose, cose_receipts, parse_cose_r
 pub use error::ProofError;
 pub use evidence::{Accused, Evidence, SignedHeader, VerifiedEvidence};
 pub use exhibit::Exhibit;
-pub use genesis::{Access, Collection, FoundingNode, FoundingOrganisation, Genesis, GenesisDocument, Limits};
+pub use genesis::{Collection, FoundingNode, FoundingOrganisation, Genesis, GenesisDocument, Limits};
 pub use hash::{Hash, plain_hash, tagged_hash};
 pub use history_proof::{EarlierVersion, HistoryProof, VerifiedHistory};
 pub use key::{KeyPair, PublicKey};

@@ -94,6 +94,17 @@ pub const WITNESSED_KEYS_MAX: usize = ORGANISATIONS_MAX;
 /// Transactions of one proposal.
 pub const PROPOSAL_TRANSACTIONS_MAX: usize = 65_536;
 
+/// Fields that a collection's access rule judges apart.
+pub const ACCESS_FIELDS_MAX: usize = 64;
+/// Bytes of the path of one such field.
+pub const ACCESS_FIELD_BYTES_MAX: usize = 256;
+/// Policies of one collection's access rule.
+pub const ACCESS_POLICIES_MAX: usize = 64;
+/// Bytes of one policy.
+pub const ACCESS_POLICY_BYTES_MAX: usize = 4096;
+/// Organisations that a document names in one list of `$access`.
+pub const ACCESS_NAMED_MAX: usize = ORGANISATIONS_MAX + 1;
+
 const _: () = assert!(LEAF_BYTES_MAX <= u16::MAX as usize, "an entry bundle prefixes each leaf with its u16 length");
 const _: () = assert!(POLICY_ITEMS_MAX > ORGANISATIONS_MAX, "a group for each organisation, and their quorum");
 const _: () = assert!(NOTE_BYTES_MAX < RECEIPT_BYTES_MAX);

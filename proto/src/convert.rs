@@ -4,8 +4,13 @@ use crate::v1;
 use countersign_proof::{Hash, VersionRecord, canonical};
 use serde_json::Value;
 
-/// A version of a document as the API shows it.
-pub fn document(record: &VersionRecord, salt: Option<Hash>, value: Option<&Value>) -> v1::Document {
+/// A version of a document as the API shows it, without what `redacted` points to.
+pub fn document(
+    record: &VersionRecord,
+    salt: Option<Hash>,
+    value: Option<&Value>,
+    redacted: Vec<String>,
+) -> v1::Document {
     v1::Document {
         collection: record.collection.clone(),
         id: record.id.clone(),
@@ -16,5 +21,6 @@ pub fn document(record: &VersionRecord, salt: Option<Hash>, value: Option<&Value
         value: value.map(canonical).unwrap_or_default(),
         record: canonical(record),
         salt: salt.map(|salt| salt.0.to_vec()).unwrap_or_default(),
+        redacted,
     }
 }

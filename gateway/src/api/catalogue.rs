@@ -3,7 +3,7 @@
 use super::Api;
 use super::openapi::Described;
 use super::problem::Problem;
-use countersign_ledger::schema::Schema;
+use countersign_ledger::Definition;
 use countersign_proof::{Access, Collection};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub(crate) struct Served {
     /// The JSON Schema.
     pub(crate) definition: Value,
     pub(crate) access: Access,
-    pub(crate) schema: Schema,
+    pub(crate) compiled: Definition,
     /// The version of its definition.
     pub(crate) version: u64,
 }
@@ -76,7 +76,8 @@ fn serve(name: String, version: u64, value: Value) -> Result<Served, Problem> {
         tracing::error!(collection = name, error, "a definition on the ledger does not parse");
         Problem::new("INTERNAL", format!("the definition of {name:?} could not be read; the node's log says why"))
     };
-    let Collection { access, schema: definition } = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
-    let schema = Schema::compile(&definition).map_err(|e| broken(e.to_string()))?;
-    Ok(Served { name, definition, access, schema, version })
+    let collection: Collection = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
+    let compiled = Definition::compile(&collection).map_err(|e| broken(e.to_string()))?;
+    let Collection { access, schema: definition } = collection;
+    Ok(Served { name, definition, access, compiled, version })
 }

@@ -29,6 +29,7 @@ pub use signing::GatewayAccount;
 
 use crate::api_keys::KeyRing;
 use crate::door::Door;
+use crate::sight::Sight;
 use catalogue::Catalogue;
 use countersign_ledger::store::Reader;
 use countersign_proof::Genesis;
@@ -52,6 +53,7 @@ pub struct ApiSetup {
 #[derive(Clone)]
 pub(crate) struct Api {
     reader: Reader,
+    sight: Sight,
     genesis: Arc<Genesis>,
     origin: String,
     organisation: String,
@@ -64,7 +66,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(reader: Reader, genesis: Arc<Genesis>, setup: ApiSetup) -> Api {
+    pub(crate) fn new(reader: Reader, sight: Sight, genesis: Arc<Genesis>, setup: ApiSetup) -> Api {
         let ApiSetup { door, organisation, account, api_keys } = setup;
         Api {
             origin: genesis.origin(),
@@ -74,6 +76,7 @@ impl Api {
             bulks: Arc::new(Semaphore::new(crate::limits::BULK_REQUESTS_MAX)),
             streams: Arc::new(Semaphore::new(crate::limits::STREAMS_MAX)),
             reader,
+            sight,
             genesis,
             organisation,
             door,

@@ -5,13 +5,11 @@ use super::asked::{number, time_ms};
 use super::caller::Caller;
 use super::catalogue::Served;
 use super::problem::Problem;
+use crate::sight::{NOT_VERIFIABLE, Sighted};
 use countersign_ledger::Version;
 use countersign_proof::StateProof;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Stands where a proof would show what the caller may not see.
-const NOT_VERIFIABLE: &str = "value not verifiable: redacted";
 
 /// A version of a document as one caller sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -160,9 +158,9 @@ impl Api {
     }
 
     /// What this caller sees of a version; none where the rules hide the document.
-    ///
-    /// The one rule there is today, `writers/v1`, lets every member read: rules that hide are judged here.
-    pub(crate) fn see(&self, _caller: &Caller, version: Version) -> Result<Option<Seen>, Problem> {
+    pub(crate) fn see(&self, caller: &Caller, version: Version) -> Result<Option<Seen>, Problem> {
+        let Some(sighted) = self.sight.see(Some(&caller.account), version)? else { return Ok(None) };
+        let Sighted { version, redacted } = sighted;
         Ok(Some(Seen {
             collection: version.record.collection,
             id: version.record.id,
@@ -170,7 +168,7 @@ impl Api {
             height: version.record.height,
             transaction: version.record.transaction.to_string(),
             deleted: version.value.is_none(),
-            redacted: Vec::new(),
+            redacted,
             value: version.value,
         }))
     }

@@ -119,7 +119,7 @@ impl Served {
         if !value.is_object() {
             return Err(Problem::new("INVALID_VALUE", "body: a document is a JSON object").at("body"));
         }
-        self.schema.validate(value).map_err(|violations| {
+        self.compiled.validate(value).map_err(|violations| {
             let place = |v: &countersign_ledger::Violation| format!("{} ({})", shown(&v.pointer), v.keyword);
             let places: Vec<String> = violations.iter().map(place).collect();
             let detail =

@@ -1,6 +1,7 @@
 //! Show one version of a document: its value, its record, the versions around it.
 
 use super::block::{Certificate, certificate};
+use super::documents::hidden;
 use super::page::{Answer, Explorer, Frame, answer};
 use crate::asked::Asked;
 use crate::limits::{DOCUMENT_ROWS_MAX, SHOWN_BYTES_MAX};
@@ -56,6 +57,9 @@ pub(crate) async fn document(State(explorer): State<Explorer>, asked: Asked) -> 
     let id = asked.id()?.ok_or_else(|| Refusal::field("id", "empty"))?;
     let (version, before) = (asked.version()?, asked.before()?);
     let reader = &explorer.reader;
+    if !explorer.shows(collection)? {
+        return Err(hidden(collection));
+    }
     let missing = || Refusal::Missing(format!("{collection} has never had a document {id}"));
     let newest = reader.document(collection, id)?.ok_or_else(missing)?;
     let last = newest.record.version;

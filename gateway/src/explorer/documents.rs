@@ -39,6 +39,9 @@ pub(crate) async fn documents(State(explorer): State<Explorer>, Named(name): Nam
     if !exists(&explorer.reader, name)? {
         return Err(Refusal::Missing(format!("this ledger has no collection {name}")));
     }
+    if !explorer.shows(name)? {
+        return Err(hidden(name));
+    }
     let (documents, next) = explorer.reader.documents(name, after, DOCUMENT_ROWS_MAX)?;
     answer(DocumentsPage {
         frame: explorer.frame(),
@@ -46,6 +49,13 @@ pub(crate) async fn documents(State(explorer): State<Explorer>, Named(name): Nam
         documents: documents.iter().map(document_row).collect(),
         more: next.map(|id| links::collection_after(name, &id)),
     })
+}
+
+/// The same for what is there and for what is not.
+pub(super) fn hidden(collection: &str) -> Refusal {
+    let reason =
+        format!("what {collection} holds is shown by its access rules alone: ask the typed API, which knows you");
+    Refusal::Missing(reason)
 }
 
 fn exists(reader: &Reader, name: &str) -> Result<bool, Refusal> {

@@ -1,11 +1,13 @@
 //! Hold what every page is made from: the reader, the node's view, the frame around a page.
 
 use crate::refusal::Refusal;
+use crate::sight::Sight;
 use crate::view::NodeView;
 use askama::Template;
 use axum::response::Html;
 use countersign_ledger::store::Reader;
 use countersign_ledger::store::kv::KvError;
+use countersign_proof::Transaction;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -13,12 +15,24 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub(crate) struct Explorer {
     pub(crate) reader: Reader,
+    /// What one may see of whom nothing is known.
+    sight: Sight,
     view: watch::Receiver<Arc<NodeView>>,
 }
 
 impl Explorer {
-    pub(crate) fn new(reader: Reader, view: watch::Receiver<Arc<NodeView>>) -> Explorer {
-        Explorer { reader, view }
+    pub(crate) fn new(reader: Reader, sight: Sight, view: watch::Receiver<Arc<NodeView>>) -> Explorer {
+        Explorer { reader, sight, view }
+    }
+
+    /// Whether the pages may show what the collection's documents hold. They ask nobody for a name.
+    pub(crate) fn shows(&self, collection: &str) -> Result<bool, KvError> {
+        self.sight.sees_everything(None, collection)
+    }
+
+    /// Whether they may show what a transaction says.
+    pub(crate) fn shows_transaction(&self, transaction: &Transaction, height: u64) -> Result<bool, KvError> {
+        self.sight.sees_transaction(None, transaction, height)
     }
 
     /// The newest view of the node.

@@ -36,6 +36,8 @@ struct TransactionPage {
     operations: Vec<OperationView>,
     operations_all: usize,
     later_operations: Option<String>,
+    /// Whether access rules keep what it says from readers of whom nothing is known.
+    hidden: bool,
 }
 
 struct SignerRow {
@@ -54,6 +56,7 @@ pub(crate) async fn transaction(State(explorer): State<Explorer>, Named(id): Nam
     let from = from.ok_or_else(|| Refusal::field("from", format!("there are {operations_all} operations, from 0")))?;
     let end = operations_all.min(from + ROWS_MAX);
     let applied = leaf.outcome == Outcome::Applied;
+    let shown = explorer.shows_transaction(&transaction, found.height)?;
     answer(TransactionPage {
         frame: explorer.frame(),
         leaf_index: found.leaf_index,
@@ -62,16 +65,17 @@ pub(crate) async fn transaction(State(explorer): State<Explorer>, Named(id): Nam
         block: links::block(found.height),
         time: reader.seal(found.height)?.map_or_else(String::new, |seal| time(seal.time)),
         applied,
-        rejection: reader.rejection(found.leaf_index)?.map(readable),
+        rejection: reader.rejection(found.leaf_index)?.filter(|_| shown).map(readable),
         certificate: certificate(reader, found.leaf_index)?,
         receipt: links::receipt(&id),
         caller: visible(&transaction.body.caller),
         expires: if transaction.body.expires_ms == 0 { "never".into() } else { time(transaction.body.expires_ms) },
         nonce: transaction.body.nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
         signers: signers(&transaction),
-        operations: operation_views(&transaction, from..end, applied),
+        operations: if shown { operation_views(&transaction, from..end, applied) } else { Vec::new() },
+        hidden: !shown,
         operations_all,
-        later_operations: (end < operations_all).then(|| links::transaction_from(&id, end)),
+        later_operations: (shown && end < operations_all).then(|| links::transaction_from(&id, end)),
         leaf,
     })
 }

@@ -51,6 +51,11 @@ pub(super) async fn history(
 fn checked(proofs: &Proofs, name: &str, id: &str) -> Result<u64, Refusal> {
     collection("collection", name)?;
     document_id("id", id)?;
+    // The same for what is there and for what is not.
+    if !proofs.shows(name)? {
+        let reason = format!("{name} has access rules: ask the typed API or gRPC for proofs, with your credentials");
+        return Err(Refusal::Missing(reason));
+    }
     height_at(&proofs.reader, proofs.certified_size()?)
 }
 

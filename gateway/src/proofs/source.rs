@@ -2,6 +2,7 @@
 
 use crate::limits::PROOFS_AT_ONCE_MAX;
 use crate::refusal::Refusal;
+use crate::sight::Sight;
 use crate::tiles::newest_certificate;
 use countersign_ledger::store::Reader;
 use countersign_proof::{CoseReceipt, Genesis, KeyPair, Leaf, ProofError, Trust};
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 #[derive(Clone)]
 pub(crate) struct Proofs {
     pub(super) reader: Reader,
+    sight: Sight,
     pub(super) genesis: Arc<Genesis>,
     /// The node's log key, which signs COSE receipts over certified roots; none at an observer.
     log: Option<KeyPair>,
@@ -19,8 +21,13 @@ pub(crate) struct Proofs {
 }
 
 impl Proofs {
-    pub(crate) fn new(reader: Reader, genesis: Arc<Genesis>, log: Option<KeyPair>) -> Proofs {
-        Proofs { reader, genesis, log, room: Arc::new(Semaphore::new(PROOFS_AT_ONCE_MAX)) }
+    pub(crate) fn new(reader: Reader, sight: Sight, genesis: Arc<Genesis>, log: Option<KeyPair>) -> Proofs {
+        Proofs { reader, sight, genesis, log, room: Arc::new(Semaphore::new(PROOFS_AT_ONCE_MAX)) }
+    }
+
+    /// Whether anyone may be shown what the collection holds, and what it does not: nobody is asked for a name here.
+    pub(super) fn shows(&self, collection: &str) -> Result<bool, Refusal> {
+        Ok(self.sight.sees_everything(None, collection)?)
     }
 
     /// Makes a proof that reads much, away from the threads that serve; so many at once, the others wait.

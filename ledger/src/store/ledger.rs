@@ -7,9 +7,8 @@ use super::rows::*;
 use super::{Position, RocksKv};
 use crate::execute::{Fate, MEMBERS_CURRENT, next_version};
 use crate::rejection::Rejection;
-use crate::schema::Schema;
 use crate::state::IdUse;
-use crate::{Block, Chain, Executor, Frontier, Judged, LedgerError, StateReader, Version};
+use crate::{Block, Chain, Definition, Executor, Frontier, Judged, LedgerError, StateReader, Version};
 use countersign_proof::{
     Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, canonical, leaf_hash,
 };
@@ -63,7 +62,7 @@ impl Ledger {
 
     fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
         for (name, collection) in &genesis.document().collections {
-            Schema::compile(&collection.schema).map_err(|e| LedgerError::Genesis(format!("collection {name}: {e}")))?;
+            Definition::compile(collection).map_err(|e| LedgerError::Genesis(format!("collection {name}: {e}")))?;
         }
         let hash = genesis.hash();
         let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };

@@ -23,6 +23,7 @@ use crate::mempool::MempoolSize;
 use crate::submit::Submission;
 use crate::verifier::Verifier;
 use countersign_consensus::Consensus;
+use countersign_gateway::Sight;
 use countersign_ledger::store::Reader;
 use countersign_p2p::Transport;
 use countersign_proof::{Genesis, Limits};
@@ -40,6 +41,7 @@ pub(crate) struct Api {
     pub(crate) origin: String,
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) reader: Reader,
+    pub(crate) sight: Sight,
     pub(crate) verifier: Verifier,
     pub(crate) submissions: mpsc::Sender<Submission>,
     pub(crate) owned: Arc<Semaphore>,
@@ -83,8 +85,8 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetTransactionRequest>,
     ) -> Result<Response<v1::GetTransactionResponse>, Status> {
-        self.authenticate(request.metadata())?;
-        Ok(Response::new(self.transaction(&request.into_inner())?))
+        let caller = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.transaction(&caller, request.get_ref())?))
     }
 
     async fn get_block(&self, request: Request<v1::GetBlockRequest>) -> Result<Response<v1::Block>, Status> {
@@ -104,24 +106,24 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetDocumentRequest>,
     ) -> Result<Response<v1::GetDocumentResponse>, Status> {
-        self.authenticate(request.metadata())?;
-        Ok(Response::new(self.document(request.into_inner()).await?))
+        let caller = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.document(&caller, request.into_inner()).await?))
     }
 
     async fn list_documents(
         &self,
         request: Request<v1::ListDocumentsRequest>,
     ) -> Result<Response<v1::ListDocumentsResponse>, Status> {
-        self.authenticate(request.metadata())?;
-        Ok(Response::new(self.documents(&request.into_inner())?))
+        let caller = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.documents(&caller, request.get_ref()).await?))
     }
 
     async fn get_history(
         &self,
         request: Request<v1::GetHistoryRequest>,
     ) -> Result<Response<v1::GetHistoryResponse>, Status> {
-        self.authenticate(request.metadata())?;
-        Ok(Response::new(self.history(&request.into_inner())?))
+        let caller = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.history(&caller, request.get_ref())?))
     }
 
     type SubscribeStream = Streamed<v1::Event>;
@@ -162,8 +164,8 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetHistoryProofRequest>,
     ) -> Result<Response<v1::GetHistoryProofResponse>, Status> {
-        self.authenticate(request.metadata())?;
-        Ok(Response::new(self.history_proof(request.get_ref())?))
+        let caller = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.history_proof(&caller, request.get_ref())?))
     }
 
     async fn get_activation(
@@ -188,8 +190,8 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::ExportBlocksRequest>,
     ) -> Result<Response<Self::ExportBlocksStream>, Status> {
-        self.authenticate(request.metadata())?;
-        Ok(Response::new(self.export(request.get_ref().from_height)?))
+        let caller = self.authenticate(request.metadata())?;
+        Ok(Response::new(self.export(&caller, request.get_ref().from_height)?))
     }
 
     async fn get_status(&self, request: Request<v1::GetStatusRequest>) -> Result<Response<v1::Status>, Status> {

@@ -4,7 +4,7 @@ use super::{Api, Refusal, Streamed};
 use crate::accuse::Accusation;
 use crate::limits::{COSIGNATURES_AHEAD_MAX, SUBSCRIBER_STALL_MAX};
 use countersign_proof::{Note, NoteSignature, VerifierKey, check_document_id, joining};
-use countersign_proto::v1;
+use countersign_proto::{Token, v1};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -38,9 +38,15 @@ impl Api {
 
     pub(super) fn history_proof(
         &self,
+        caller: &Token,
         request: &v1::GetHistoryProofRequest,
     ) -> Result<v1::GetHistoryProofResponse, Refusal> {
         check_document_id("id", &request.id)?;
+        // Each value of the history is in its proof, and that there was none before: it is for those who see all of them.
+        if !self.sight.sees_everything(Some(&caller.claims.sub), &request.collection)? {
+            let detail = format!("access rules keep some of {:?} from {}", request.collection, caller.claims.sub);
+            return Err(Refusal::new("PERMISSION_DENIED", detail));
+        }
         let newest = self.published.borrow().height;
         let to = request.to_height.unwrap_or(newest);
         if request.from_height > to || to > newest {
@@ -93,7 +99,12 @@ impl Api {
     }
 
     /// Blocks up to the certified height, a few at a time: a slow reader slows only himself.
-    pub(super) fn export(&self, from_height: u64) -> Result<Streamed<v1::ExportedBlock>, Refusal> {
+    pub(super) fn export(&self, caller: &Token, from_height: u64) -> Result<Streamed<v1::ExportedBlock>, Refusal> {
+        if let Some(hidden) = self.sight.hides_some_of(Some(&caller.claims.sub))? {
+            let detail =
+                format!("whole blocks are for those who see everything; access rules keep some of {hidden:?} back");
+            return Err(Refusal::new("PERMISSION_DENIED", detail));
+        }
         let permit = self.subscriptions.clone().try_acquire_owned();
         let permit =
             permit.map_err(|_| Refusal::new("TOO_MANY_SUBSCRIPTIONS", "this node has too many open streams"))?;

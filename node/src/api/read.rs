@@ -2,13 +2,15 @@
 
 use super::{Api, Refusal};
 use crate::frames::{ReadIndexFound, SERVICE_READ_INDEX, decode};
-use crate::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, READ_DEADLINE};
+use crate::limits::{LIST_DOCUMENTS_READ_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, READ_DEADLINE};
 use bytes::Bytes;
 use countersign_consensus::ConsensusError;
+use countersign_gateway::Sighted;
 use countersign_ledger::Version;
 use countersign_ledger::store::StoredBlock;
 use countersign_p2p::Lane;
-use countersign_proof::{Hash, SealLeaf, check_document_id};
+use countersign_proof::{Hash, Limits, SealLeaf, Transaction, check_document_id};
+use countersign_proto::Token;
 use countersign_proto::v1::{self, Consistency, get_document_request::At, get_receipt_request::Of};
 use std::time::Duration;
 
@@ -31,15 +33,20 @@ fn id_of(bytes: &[u8]) -> Result<Hash, Refusal> {
 impl Api {
     pub(super) fn transaction(
         &self,
+        caller: &Token,
         request: &v1::GetTransactionRequest,
     ) -> Result<v1::GetTransactionResponse, Refusal> {
         let id = id_of(&request.transaction_id)?;
         let found = self.reader.transaction(&id)?;
         let found = found.ok_or_else(|| Refusal::new("NOT_FOUND", format!("no transaction {id} has a leaf here")))?;
-        let rejection = self.reader.rejection(found.leaf_index)?;
+        let bytes_max = Limits::MAX.transaction_bytes as usize;
+        let transaction = Transaction::parse(found.bytes, &self.genesis.hash(), bytes_max)?;
+        let shown = self.sight.sees_transaction(Some(&caller.claims.sub), &transaction, found.height)?;
+        let rejection = self.reader.rejection(found.leaf_index)?.filter(|_| shown);
         let (detail, violations) = rejection.map(|r| (r.detail, r.violations)).unwrap_or_default();
         Ok(v1::GetTransactionResponse {
-            transaction: found.bytes,
+            redacted: !shown,
+            transaction: if shown { transaction.bytes } else { Vec::new() },
             leaf_index: found.leaf_index,
             leaf: found.leaf,
             height: found.height,
@@ -96,7 +103,11 @@ impl Api {
         Ok(v1::ListBlocksResponse { blocks, next_height: (end <= tip).then_some(end) })
     }
 
-    pub(super) async fn document(&self, request: v1::GetDocumentRequest) -> Result<v1::GetDocumentResponse, Refusal> {
+    pub(super) async fn document(
+        &self,
+        caller: &Token,
+        request: v1::GetDocumentRequest,
+    ) -> Result<v1::GetDocumentResponse, Refusal> {
         check_document_id("id", &request.id)?;
         let read_height = self.read_height(request.consistency()).await?;
         let (collection, id) = (&request.collection, &request.id);
@@ -114,19 +125,34 @@ impl Api {
             }
             _ => self.reader.document_at(collection, id, at)?,
         };
-        let state_proof = if request.with_proof { self.state_proof(&request, at)? } else { Vec::new() };
-        if version.is_none() && !request.with_proof {
+        let account = Some(&caller.claims.sub[..]);
+        let document = self.shown(caller, version)?;
+        // Whoever may not know of a document gets no proof that there is none either.
+        let absence = request.with_proof && self.sight.sees_absence(account, collection)?;
+        if document.is_none() && !absence {
             return Err(Refusal::new("NOT_FOUND", format!("no document {id:?} in {collection:?}")));
         }
+        let redacted = document.as_ref().is_some_and(|document| !document.redacted.is_empty());
+        let state_proof = if request.with_proof { self.state_proof(&request, at, redacted)? } else { Vec::new() };
         Ok(v1::GetDocumentResponse {
-            document: version.as_ref().map(show),
+            document,
             read_height: at,
             certified: at <= self.certified.borrow().height,
             state_proof,
         })
     }
 
-    fn state_proof(&self, request: &v1::GetDocumentRequest, height: u64) -> Result<Vec<u8>, Refusal> {
+    /// What the caller sees of a version.
+    pub(super) fn shown(&self, caller: &Token, version: Option<Version>) -> Result<Option<v1::Document>, Refusal> {
+        let Some(version) = version else { return Ok(None) };
+        let sighted = self.sight.see(Some(&caller.claims.sub), version)?;
+        let show = |Sighted { version, redacted }| {
+            countersign_proto::document(&version.record, version.salt, version.value.as_ref(), redacted)
+        };
+        Ok(sighted.map(show))
+    }
+
+    fn state_proof(&self, request: &v1::GetDocumentRequest, height: u64, redacted: bool) -> Result<Vec<u8>, Refusal> {
         if matches!(request.at, Some(At::Version(_))) {
             let detail = "a state proof is of a height, not of a version: ask by height";
             return Err(Refusal::field("PROOF_UNAVAILABLE", "with_proof", detail));
@@ -139,7 +165,12 @@ impl Api {
         let proof = self.reader.state_proof(&request.collection, &request.id, height)?;
         let not_yet =
             || Refusal::new("NOT_CERTIFIED_YET", format!("height {height} is not certified yet")).retry(RETRY);
-        Ok(proof.ok_or_else(not_yet)?.to_bytes())
+        let mut proof = proof.ok_or_else(not_yet)?;
+        if redacted {
+            // Version and value hash stay; the salt goes too, or the value could be confirmed by guessing.
+            (proof.salt, proof.value) = (None, None);
+        }
+        Ok(proof.to_bytes())
     }
 
     /// Up to which height a read of this consistency sees.
@@ -178,16 +209,40 @@ impl Api {
         found.map(|found| found.index).ok_or_else(|| no_leader("the leader's answer was malformed"))
     }
 
-    pub(super) fn documents(&self, request: &v1::ListDocumentsRequest) -> Result<v1::ListDocumentsResponse, Refusal> {
+    pub(super) async fn documents(
+        &self,
+        caller: &Token,
+        request: &v1::ListDocumentsRequest,
+    ) -> Result<v1::ListDocumentsResponse, Refusal> {
         let rows = page_rows(request.page_size)?;
         if !request.after.is_empty() {
             check_document_id("after", &request.after)?;
         }
         self.check_collection(&request.collection)?;
         let read_height = self.applied.borrow().chain.height;
-        let (documents, next) = self.reader.documents(&request.collection, &request.after, rows)?;
-        let next_after = next.unwrap_or_default();
-        Ok(v1::ListDocumentsResponse { documents: documents.iter().map(show).collect(), next_after, read_height })
+        let (mut shown, mut after, mut read) = (Vec::new(), request.after.clone(), 0);
+        // A page with more behind it is never empty, however many documents the rules hide.
+        loop {
+            let (documents, next) = self.reader.documents(&request.collection, &after, rows - shown.len())?;
+            read += documents.len();
+            for version in documents {
+                shown.extend(self.shown(caller, Some(version))?);
+            }
+            after = next.unwrap_or_default();
+            if after.is_empty() || shown.len() == rows {
+                break;
+            }
+            if read >= LIST_DOCUMENTS_READ_MAX {
+                let detail =
+                    format!("more than {LIST_DOCUMENTS_READ_MAX} documents read for a page; go on after {after:?}");
+                if shown.is_empty() {
+                    return Err(Refusal::new("INDEX_REQUIRED", detail));
+                }
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(v1::ListDocumentsResponse { documents: shown, next_after: after, read_height })
     }
 
     /// A list of what never was is an error of the caller's, not an empty list.
@@ -198,18 +253,26 @@ impl Api {
         if known { Ok(()) } else { Err(unknown()) }
     }
 
-    pub(super) fn history(&self, request: &v1::GetHistoryRequest) -> Result<v1::GetHistoryResponse, Refusal> {
+    pub(super) fn history(
+        &self,
+        caller: &Token,
+        request: &v1::GetHistoryRequest,
+    ) -> Result<v1::GetHistoryResponse, Refusal> {
         check_document_id("id", &request.id)?;
         let rows = page_rows(request.page_size)?;
         let from = request.from_version.max(1);
         let mut versions = self.reader.history(&request.collection, &request.id, from, rows + 1)?;
-        if versions.is_empty() && from == 1 {
+        let next_version = versions.get(rows).map(|version| version.record.version);
+        versions.truncate(rows);
+        let mut shown = Vec::with_capacity(versions.len());
+        for version in versions {
+            shown.extend(self.shown(caller, Some(version))?);
+        }
+        if shown.is_empty() && from == 1 && next_version.is_none() {
             let detail = format!("no document {:?} in {:?}", request.id, request.collection);
             return Err(Refusal::new("NOT_FOUND", detail));
         }
-        let next_version = versions.get(rows).map(|version| version.record.version);
-        versions.truncate(rows);
-        Ok(v1::GetHistoryResponse { versions: versions.iter().map(show).collect(), next_version })
+        Ok(v1::GetHistoryResponse { versions: shown, next_version })
     }
 
     pub(super) fn receipt(&self, request: &v1::GetReceiptRequest) -> Result<v1::GetReceiptResponse, Refusal> {
@@ -238,8 +301,4 @@ impl Api {
 
 fn no_leader(detail: &str) -> Refusal {
     Refusal::new("UNAVAILABLE", detail).retry(RETRY)
-}
-
-pub(super) fn show(version: &Version) -> v1::Document {
-    countersign_proto::document(&version.record, version.salt, version.value.as_ref())
 }

@@ -1,6 +1,5 @@
 //! Stream certified changes from a cursor on: in order, without gap or repetition.
 
-use super::read::show;
 use super::{Api, Refusal, Streamed};
 use crate::limits::{SUBSCRIBER_STALL_MAX, SUBSCRIPTION_EVENTS_WAITING_MAX, SUBSCRIPTIONS_MAX};
 use countersign_ledger::store::Change;
@@ -108,8 +107,9 @@ impl Subscriber {
             let more = changes.len() == CHANGES_AT_ONCE;
             for change in changes {
                 self.place = Place { height: change.height, order: change.order + 1 };
-                if self.wants(&change.version.record.collection) {
-                    let what = self.show(&change)?;
+                if self.wants(&change.version.record.collection)
+                    && let Some(what) = self.show(&change)?
+                {
                     self.send(what).await?;
                 }
             }
@@ -124,9 +124,11 @@ impl Subscriber {
         if self.collections.is_empty() { !collection.starts_with('$') } else { self.collections.contains(collection) }
     }
 
-    fn show(&self, change: &Change) -> Result<What, Refusal> {
+    /// What the subscriber sees of a change; none where access rules hide the document.
+    fn show(&self, change: &Change) -> Result<Option<What>, Refusal> {
+        let Some(document) = self.api.shown(&self.token, Some(change.version.clone()))? else { return Ok(None) };
         let time_ms = self.api.reader.seal(change.height)?.map_or(0, |seal| seal.time);
-        Ok(What::Change(v1::Change { document: Some(show(&change.version)), leaf_index: change.leaf, time_ms }))
+        Ok(Some(What::Change(v1::Change { document: Some(document), leaf_index: change.leaf, time_ms })))
     }
 
     async fn send(&self, what: What) -> Result<(), Refusal> {

@@ -1,0 +1,277 @@
+//! Compile a collection's Cedar policies and answer one question: may this account do this to that?
+
+use super::facts::{Facts, convert};
+use super::field::FieldPath;
+use super::mentions::{Mentions, mentions};
+use super::{AccessError, Action, Principal};
+use cedar_policy::{ActionConstraint, Authorizer, Decision, Effect, EntityUid, Policy, PolicyId, PolicySet, Request};
+use cedar_policy::{ResourceConstraint, Response};
+use cedar_policy_core::ast;
+use countersign_proof::Named;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+/// Stack that parsing a policy of the longest kind is given, so that its verdict depends on no thread's stack.
+const COMPILE_STACK_BYTES: usize = 256 << 20;
+/// Evaluation needs less than this; a thread with less left is given [`EVALUATE_STACK_BYTES`].
+const EVALUATE_RED_ZONE_BYTES: usize = 512 << 10;
+const EVALUATE_STACK_BYTES: usize = 4 << 20;
+/// Open brackets within brackets in a policy's text.
+const BRACKETS_MAX: usize = 32;
+/// Decisions that are remembered.
+const DECIDED_MAX: usize = 65_536;
+
+/// The policies of one collection, sorted by the questions they can answer.
+#[derive(Debug)]
+pub(super) struct Cedar {
+    /// Deepest first.
+    pub(super) fields: Vec<FieldPath>,
+    pub(super) named: Named,
+    /// By action, then the document and each field.
+    slots: Vec<Slot>,
+    /// What any policy looks at.
+    all: Mentions,
+    /// Decisions that look at no document, by slot and principal. They change no answer, only its cost.
+    decided: Mutex<BTreeMap<(usize, [u8; 32]), bool>>,
+}
+
+/// What can decide one action on the document or on one field.
+#[derive(Debug)]
+struct Slot {
+    policies: PolicySet,
+    /// Those of them that look at no document.
+    free: PolicySet,
+    /// Whether one that does look at it forbids.
+    may_forbid: bool,
+    forbids: BTreeSet<PolicyId>,
+    mentions: Mentions,
+    action: Arc<ast::EntityUID>,
+    resource: Arc<ast::EntityUID>,
+}
+
+/// One policy with what was found in it.
+struct Compiled {
+    policy: Policy,
+    mentions: Mentions,
+}
+
+impl Cedar {
+    pub(super) fn compile(
+        fields: &[String],
+        named: Named,
+        policies: &BTreeMap<String, String>,
+    ) -> Result<Cedar, AccessError> {
+        let mut paths = fields.iter().map(|text| FieldPath::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        paths.sort_by_key(|field| std::cmp::Reverse(field.depth()));
+        let known = fields.iter().map(String::as_str).collect();
+        let compile = |(name, text): (&String, &String)| {
+            stacker::grow(COMPILE_STACK_BYTES, || compile_policy(name, text, &known))
+        };
+        let compiled = policies.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        let (mut slots, mut all) = (Vec::new(), Mentions::default());
+        for action in Action::ALL {
+            let document = uid("Document", "document");
+            slots.push(Slot::new(action, document, &compiled));
+            slots.extend(paths.iter().map(|field| Slot::new(action, uid("Field", &field.text), &compiled)));
+        }
+        compiled.iter().for_each(|policy| all.add(&policy.mentions));
+        Ok(Cedar { fields: paths, named, slots, all, decided: Mutex::default() })
+    }
+
+    fn slot(&self, action: Action, field: Option<usize>) -> usize {
+        action as usize * (1 + self.fields.len()) + field.map_or(0, |at| 1 + at)
+    }
+
+    /// What the decision of this question looks at.
+    pub(super) fn mentions(&self, action: Action, field: Option<usize>) -> &Mentions {
+        &self.slots[self.slot(action, field)].mentions
+    }
+
+    /// What any decision looks at.
+    pub(super) fn all_mentions(&self) -> &Mentions {
+        &self.all
+    }
+
+    /// Whether the principal may do this to the document, or to the field of it in this array element.
+    pub(super) fn may(
+        &self,
+        principal: &Principal,
+        facts: &Facts<'_>,
+        action: Action,
+        field: Option<usize>,
+        element: Option<&Value>,
+    ) -> bool {
+        if self.always(principal, action, field) {
+            return true;
+        }
+        let slot = &self.slots[self.slot(action, field)];
+        // Where no policy looks at the document, all are free, and they have not allowed it.
+        !slot.mentions.none() && slot.ask(principal, facts.context(&slot.mentions, &self.all, element)).0
+    }
+
+    /// Whether the principal may do this to every document, whatever it holds.
+    pub(super) fn always(&self, principal: &Principal, action: Action, field: Option<usize>) -> bool {
+        let at = self.slot(action, field);
+        let slot = &self.slots[at];
+        if slot.may_forbid {
+            return false;
+        }
+        let key = (at, principal.digest);
+        let mut decided = self.decided.lock().expect("nobody panics with it");
+        if let Some(allowed) = decided.get(&key) {
+            return *allowed;
+        }
+        let allowed = slot.judge(&slot.free, principal, ast::Context::empty()).0;
+        if decided.len() >= DECIDED_MAX {
+            decided.clear();
+        }
+        decided.insert(key, allowed);
+        allowed
+    }
+
+    /// The same, with Cedar's own account of it.
+    pub(super) fn explain(
+        &self,
+        principal: &Principal,
+        facts: &Facts<'_>,
+        action: Action,
+        field: Option<usize>,
+        element: Option<&Value>,
+    ) -> (bool, Response) {
+        let slot = &self.slots[self.slot(action, field)];
+        slot.ask(principal, facts.context(&slot.mentions, &self.all, element))
+    }
+}
+
+impl Slot {
+    fn new(action: Action, resource: EntityUid, compiled: &[Compiled]) -> Slot {
+        let action = uid("Action", action.word());
+        let (mut policies, mut free) = (PolicySet::new(), PolicySet::new());
+        let (mut forbids, mut mentions, mut may_forbid) = (BTreeSet::new(), Mentions::default(), false);
+        for compiled in compiled.iter().filter(|compiled| concerns(&compiled.policy, &action, &resource)) {
+            let policy = &compiled.policy;
+            policies.add(policy.clone()).expect("each has its own name");
+            mentions.add(&compiled.mentions);
+            if policy.effect() == Effect::Forbid {
+                forbids.insert(policy.id().clone());
+                may_forbid |= !compiled.mentions.none();
+            }
+            if compiled.mentions.none() {
+                free.add(policy.clone()).expect("each has its own name");
+            }
+        }
+        let shared = |uid: EntityUid| Arc::new(uid.into());
+        Slot { policies, free, may_forbid, forbids, mentions, action: shared(action), resource: shared(resource) }
+    }
+
+    fn ask(&self, principal: &Principal, context: ast::Context) -> (bool, Response) {
+        self.judge(&self.policies, principal, context)
+    }
+
+    fn judge(&self, policies: &PolicySet, principal: &Principal, context: ast::Context) -> (bool, Response) {
+        let known = |euid: &Arc<ast::EntityUID>| ast::EntityUIDEntry::Known { euid: euid.clone(), loc: None };
+        let (who, action, resource) = (known(&principal.uid), known(&self.action), known(&self.resource));
+        let request = Request::from(ast::Request::new_unchecked(who, action, resource, Some(context)));
+        let ask = || Authorizer::new().is_authorized(&request, policies, &principal.entities);
+        let response = stacker::maybe_grow(EVALUATE_RED_ZONE_BYTES, EVALUATE_STACK_BYTES, ask);
+        // Cedar passes over a policy that cannot be evaluated. One that forbids must not be passed over.
+        let silent = response.diagnostics().errors().any(|error| self.forbids.contains(failed_policy(error)));
+        (response.decision() == Decision::Allow && !silent, response)
+    }
+}
+
+pub(super) fn failed_policy(error: &cedar_policy::AuthorizationError) -> &PolicyId {
+    let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+    error.policy_id()
+}
+
+fn compile_policy(name: &str, text: &str, fields: &BTreeSet<&str>) -> Result<Compiled, AccessError> {
+    let wrong = |reason: String| AccessError::new("access.policies", format!("{name}: {reason}"));
+    check_brackets(text).map_err(wrong)?;
+    let policy = Policy::parse(Some(PolicyId::new(name)), text).map_err(|errors| wrong(said(&errors)))?;
+    let tree = policy.to_json().map_err(|error| wrong(error.to_string()))?;
+    let mentions = mentions(name, &tree, fields)?;
+    Ok(Compiled { policy, mentions })
+}
+
+/// What Cedar's parser says, on one line.
+fn said(errors: &cedar_policy::ParseErrors) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// Counted in the text, strings and comments with it: a bound on what the parser recurses into.
+fn check_brackets(text: &str) -> Result<(), String> {
+    let mut open = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > BRACKETS_MAX {
+            return Err(format!("brackets nested deeper than {BRACKETS_MAX}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the policy's scope can hold for this action on this resource. Sorting by it changes no decision.
+fn concerns(policy: &Policy, action: &EntityUid, resource: &EntityUid) -> bool {
+    let is = |named: &EntityUid| named == action || is_write(named, action);
+    let action = match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(named) => named == *action,
+        ActionConstraint::In(named) => named.iter().any(is),
+    };
+    let resource = match policy.resource_constraint() {
+        ResourceConstraint::Any => true,
+        ResourceConstraint::Eq(named) | ResourceConstraint::In(named) => named == *resource,
+        ResourceConstraint::Is(kind) => kind == *resource.type_name(),
+        ResourceConstraint::IsIn(kind, named) => kind == *resource.type_name() && named == *resource,
+    };
+    action && resource
+}
+
+/// `Action::"write"` stands for create, update and delete.
+fn is_write(named: &EntityUid, action: &EntityUid) -> bool {
+    *named == uid("Action", "write") && *action != uid("Action", "read")
+}
+
+/// The entity `kind::"id"`.
+pub(super) fn uid(kind: &str, id: &str) -> EntityUid {
+    let kind = kind.parse().expect("a name of ours is a Cedar name");
+    EntityUid::from_type_name_and_id(kind, cedar_policy::EntityId::new(id))
+}
+
+/// The entities that policies can ask about: who asks, for whom, and that three actions are writes.
+pub(super) fn entities(
+    account: &str,
+    organisation: &str,
+    attributes: &serde_json::Map<String, Value>,
+) -> cedar_policy::Entities {
+    let attribute = |value: ast::Value| ast::PartialValue::Value(value);
+    let company: ast::EntityUID = uid("Organisation", organisation).into();
+    let mut known: BTreeMap<&str, ast::Value> =
+        attributes.iter().map(|(name, value)| (name.as_str(), convert(value))).collect();
+    known.insert("name", ast::Value::from(organisation));
+    let of_company = known.into_iter().map(|(name, value)| (name.into(), attribute(value)));
+    let of_account = [
+        ("name".into(), attribute(ast::Value::from(account))),
+        ("organisation".into(), attribute(ast::Value::from(company.clone()))),
+    ];
+    let entity = |uid: ast::EntityUID, attributes: Vec<_>, parents: Vec<ast::EntityUID>| {
+        let none = std::iter::empty();
+        let parents = parents.into_iter().collect();
+        ast::Entity::new_with_attr_partial_value(uid, attributes, Default::default(), parents, none).into()
+    };
+    let mut all: Vec<cedar_policy::Entity> = vec![
+        entity(company.clone(), of_company.collect(), vec![]),
+        entity(uid("Account", account).into(), of_account.into(), vec![company]),
+        entity(uid("Action", "write").into(), vec![], vec![]),
+    ];
+    let writes = ["create", "update", "delete"];
+    all.extend(writes.map(|word| entity(uid("Action", word).into(), vec![], vec![uid("Action", "write").into()])));
+    cedar_policy::Entities::from_entities(all, None).expect("no entity stands twice and none is above itself")
+}

@@ -1,0 +1,101 @@
+//! Show a document to Cedar: its members as Cedar values, as far as the policies look at them.
+
+use super::Principal;
+use super::mentions::{Mentions, Names};
+use cedar_policy_core::ast;
+use countersign_proof::{NamedAccess, canonical};
+use serde_json::Value;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What policies may know about one document. Converted when first asked for, and then shared.
+pub(super) struct Facts<'a> {
+    id: &'a str,
+    /// The document as it is: the version that is read, or the one before a change; a new document's value.
+    document: Option<&'a Value>,
+    /// What a change would make of it.
+    after: Option<&'a Value>,
+    /// The newest version.
+    current: Option<&'a Value>,
+    organisation: &'a str,
+    named: OnceCell<NamedAccess>,
+    converted: [OnceCell<ast::Value>; 3],
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(
+        principal: &'a Principal,
+        id: &'a str,
+        document: Option<&'a Value>,
+        after: Option<&'a Value>,
+        current: Option<&'a Value>,
+    ) -> Facts<'a> {
+        let organisation = principal.organisation();
+        Facts { id, document, after, current, organisation, named: OnceCell::new(), converted: Default::default() }
+    }
+
+    /// What the document names in `$access`. A document of before the collection allowed it names nobody.
+    pub(super) fn named(&self) -> &NamedAccess {
+        let read = |document| NamedAccess::of(document).ok().flatten();
+        self.named.get_or_init(|| self.document.and_then(read).unwrap_or_default())
+    }
+
+    /// The part of the document that a pointer leads to, before a change or else after it.
+    pub(super) fn part(&self, pointer: &str) -> Option<&'a Value> {
+        let at = |document: Option<&'a Value>| document.and_then(|document| document.pointer(pointer));
+        at(self.document).or_else(|| at(self.after))
+    }
+
+    /// The context of one question: only what its policies mention, converted as far as any policy needs it.
+    pub(super) fn context(&self, mentions: &Mentions, all: &Mentions, element: Option<&Value>) -> ast::Context {
+        let mut members = BTreeMap::new();
+        let mut put = |name: &str, value: ast::Value| members.insert(name.into(), value);
+        let names = [&mentions.document, &mentions.after, &mentions.current];
+        let wanted = [&all.document, &all.after, &all.current];
+        let values = [self.document, self.after, self.current];
+        for (at, name) in ["document", "after", "current"].into_iter().enumerate() {
+            if let (false, Some(value)) = (names[at].is_none(), values[at]) {
+                put(name, self.converted[at].get_or_init(|| record(value, wanted[at])).clone());
+            }
+        }
+        if let (true, Some(element)) = (mentions.element, element) {
+            put("element", convert(element));
+        }
+        if mentions.id {
+            put("id", ast::Value::from(self.id));
+        }
+        if mentions.named {
+            let (named, organisation) = (self.named(), self.organisation);
+            put("owner", ast::Value::from(named.is_owner(organisation)));
+            put("reader", ast::Value::from(named.is_reader(organisation)));
+            put("writer", ast::Value::from(named.is_writer(organisation)));
+        }
+        ast::Context::Value(Arc::new(members))
+    }
+}
+
+/// A document as a Cedar record of the members that are looked at.
+fn record(document: &Value, names: &Names) -> ast::Value {
+    let members = document.as_object().into_iter().flatten();
+    let wanted = members.filter(|(name, value)| !value.is_null() && names.holds(name));
+    let pairs = wanted.map(|(name, value)| (name.as_str().into(), convert(value))).collect();
+    ast::Value::record_arc(Arc::new(pairs), None)
+}
+
+/// JSON as Cedar knows it: null is absent, an array is a set, and a number that is no integer is its canonical text.
+pub(super) fn convert(value: &Value) -> ast::Value {
+    match value {
+        Value::Null => ast::Value::empty_record(None),
+        Value::Bool(truth) => ast::Value::from(*truth),
+        Value::String(text) => ast::Value::from(text.as_str()),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => ast::Value::from(integer),
+            None => ast::Value::from(&*String::from_utf8_lossy(&canonical(number))),
+        },
+        Value::Array(elements) => {
+            ast::Value::set(elements.iter().filter(|element| !element.is_null()).map(convert), None)
+        }
+        Value::Object(_) => record(value, &Names::All),
+    }
+}
