@@ -1,5 +1,6 @@
 //! Declare the commands: noun, then verb.
 
+use crate::access::AccessCommand;
 use crate::api_key::ApiKeyCommand;
 use crate::audit::Audit;
 use crate::connection::Caller;
@@ -107,6 +108,9 @@ pub enum Command {
     /// Make bearer tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Write access rules from templates, and explain what they decide
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Issue, list and revoke the API keys of a node
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),

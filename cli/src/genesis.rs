@@ -1,12 +1,13 @@
 //! Write, sign and check the genesis of a ledger.
 
+use crate::access::access_rule;
 use crate::connection::{now_ms, read_genesis};
 use crate::failure::Failure;
 use crate::node_init::NodeDescription;
 use crate::output::{self, name_and_value, public_key, read_file, read_json};
 use clap::{Args, Subcommand};
 use countersign_proof::{
-    Access, Collection, FoundingOrganisation, Genesis, GenesisDocument, Limits, PublicKey, canonical, parse_canonical,
+    Collection, FoundingOrganisation, Genesis, GenesisDocument, Limits, PublicKey, canonical, parse_canonical,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,8 +42,8 @@ pub struct NewGenesis {
     /// An account and a key of it; repeat it for several keys
     #[arg(long, value_name = "ACCOUNT=KEY", value_parser = name_and_value)]
     account: Vec<(String, String)>,
-    /// A collection, the file of its JSON Schema, and the organisations that may write to it
-    #[arg(long, value_name = "NAME=FILE:ORG,ORG", value_parser = name_and_value)]
+    /// A collection, the file of its JSON Schema, and the organisations that may write to it, or the file of its rule
+    #[arg(long, value_name = "NAME=FILE:ORG,ORG|RULE.json", value_parser = name_and_value)]
     collection: Vec<(String, String)>,
     /// Limits that differ from the defaults: document_bytes, transaction_bytes, proposal_bytes
     #[arg(long, value_name = "NAME=BYTES", value_parser = name_and_value, value_delimiter = ',')]
@@ -160,21 +161,22 @@ fn accounts(given: &[(String, String)]) -> Result<BTreeMap<String, Vec<PublicKey
 fn collections(given: &[(String, String)]) -> Result<BTreeMap<String, Collection>, Failure> {
     let mut collections = BTreeMap::new();
     for (name, rest) in given {
-        let wrong = || Failure::usage("--collection", format!("{rest:?}: write NAME=SCHEMA_FILE:ORG,ORG"));
+        let wrong = || {
+            Failure::usage(
+                "--collection",
+                format!("{rest:?}: write NAME=SCHEMA_FILE:ORG,ORG or NAME=SCHEMA_FILE:RULE.json"),
+            )
+        };
         let (file, write) = rest.rsplit_once(':').ok_or_else(wrong)?;
-        let collection = collection(Path::new(file), write.split(','))?;
+        // A rule is a file; organisations have no path.
+        let rule = write.ends_with(".json").then(|| Path::new(write));
+        let writers: Vec<String> = write.split(',').map(str::to_owned).collect();
+        let collection = Collection { access: access_rule(rule, &writers)?, schema: read_json(Path::new(file))? };
         if collections.insert(name.clone(), collection).is_some() {
             return Err(Failure::usage("--collection", format!("{name:?} stands twice")));
         }
     }
     Ok(collections)
-}
-
-/// A collection's definition from the file of its schema and its writers.
-pub fn collection<'a>(schema: &Path, write: impl Iterator<Item = &'a str>) -> Result<Collection, Failure> {
-    let mut write: Vec<String> = write.map(str::to_owned).collect();
-    write.sort();
-    Ok(Collection { access: Access::WritersV1 { write }, schema: read_json(schema)? })
 }
 
 fn limits(given: &[(String, String)]) -> Result<Limits, Failure> {

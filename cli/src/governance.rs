@@ -1,13 +1,13 @@
 //! Govern: define collections, set accounts, admit and remove nodes.
 
+use crate::access::access_rule;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::genesis::collection;
-use crate::output::{name_and_value, public_key};
+use crate::output::{name_and_value, public_key, read_json};
 use crate::submit::{Sending, send, sign_with};
 use clap::Args;
 use countersign_client::TransactionBuilder;
-use countersign_proof::PublicKey;
+use countersign_proof::{Collection, PublicKey};
 use std::path::PathBuf;
 
 /// What every act of governance takes.
@@ -35,9 +35,12 @@ pub struct DefineCollection {
     /// The file of its JSON Schema
     #[arg(long, value_name = "FILE")]
     schema: PathBuf,
-    /// The organisations that may write to it
-    #[arg(long, value_name = "ORG,ORG", value_delimiter = ',', required = true)]
+    /// Every member reads it, and these organisations write to it
+    #[arg(long, value_name = "ORG,ORG", value_delimiter = ',', required_unless_present = "access")]
     write: Vec<String>,
+    /// Or its access rule, as `countersign access template` prints one
+    #[arg(long, value_name = "FILE", conflicts_with = "write")]
+    access: Option<PathBuf>,
     #[command(flatten)]
     approved: Approved,
 }
@@ -100,7 +103,8 @@ impl Approved {
 }
 
 pub async fn define_collection(command: &DefineCollection) -> Result<(), Failure> {
-    let definition = collection(&command.schema, command.write.iter().map(String::as_str))?;
+    let access = access_rule(command.access.as_deref(), &command.write)?;
+    let definition = Collection { access, schema: read_json(&command.schema)? };
     govern(&command.approved, |builder| builder.define_collection(&command.name, &definition)).await
 }
 

@@ -1,5 +1,6 @@
 //! Run the `countersign` command: keys, genesis, nodes, transactions, reads, proofs.
 
+mod access;
 mod api_key;
 mod args;
 mod audit;
@@ -82,6 +83,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Membership(MembershipCommand::Activate(command)) => membership::activate(&command).await,
         Command::Audit(command) => audit::run(&command).await,
         Command::Status(command) => status::run(&command).await,
+        Command::Access(command) => access::run(&command),
         Command::ApiKey(command) => api_key::run(&command),
         Command::Token(TokenCommand::New(command)) => connection::new_token(&command),
     }
