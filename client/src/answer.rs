@@ -96,6 +96,8 @@ impl fmt::Display for Rejection {
         if let Some(operation) = self.operation {
             write!(f, " (operation {operation})")?;
         }
-        self.violations.iter().try_for_each(|v| write!(f, "; {:?} breaks {}", v.pointer, v.keyword))
+        // Those of a schema that breaks another are in the detail, each with its reason.
+        let mut violations = self.violations.iter().filter(|_| self.code != "BREAKING_CHANGE");
+        violations.try_for_each(|v| write!(f, "; {:?} breaks {}", v.pointer, v.keyword))
     }
 }

@@ -4,9 +4,10 @@ use crate::ClientError;
 use crate::limits::EXPIRY;
 use crate::token::now_ms;
 use countersign_proof::{
-    Activate, Admission, Admit, Append, Body, Collection, DefineCollection, Hash, Increment, KeyPair, Limits,
-    Operation, Precondition, PublicKey, Put, RemoveNode, SetAccount, SetNode, SetRules, Signer, Transaction, Unit,
-    canonical, operation::Change, precondition::Condition, tagged_hash,
+    Activate, Admission, Admit, Append, Approve, Body, Collection, DefineCollection, EvolveCollection, Hash, Increment,
+    KeyPair, Limits, Operation, Precondition, Propose, Proposed, PublicKey, Put, RemoveNode, SetAccount, SetNode,
+    SetOrganisation, SetRules, Signer, Transaction, Unit, Withdraw, canonical, operation::Change,
+    precondition::Condition, tagged_hash,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -113,6 +114,46 @@ impl TransactionBuilder {
     pub fn activate(self, members: Hash, checkpoint: &str) -> TransactionBuilder {
         let activate = Activate { members: members.0.to_vec(), checkpoint: checkpoint.to_owned() };
         self.governance(Change::Activate(activate))
+    }
+
+    /// Governance: a collection's whole new definition, live from the next operation on. Needs the governance accounts of a
+    /// quorum; the new schema must allow whatever the old one does.
+    pub fn evolve_collection(self, name: &str, definition: &Collection) -> TransactionBuilder {
+        let evolve = EvolveCollection { name: name.to_owned(), definition: canonical(definition) };
+        self.governance(Change::EvolveCollection(evolve))
+    }
+
+    /// Governance: all attributes of an organisation from now on, such as `{"code":"UA","roles":["carrier"]}`. Needs the
+    /// governance accounts of a quorum.
+    pub fn set_organisation(self, organisation: &str, attributes: &Value) -> TransactionBuilder {
+        let organisation = organisation.to_owned();
+        self.governance(Change::SetOrganisation(SetOrganisation { organisation, attributes: canonical(attributes) }))
+    }
+
+    /// Governance: proposes these operations, an array of [`Proposed`], to be approved until a time. Needs the governance
+    /// account of the author's organisation. The transaction's id becomes the proposal's.
+    pub fn propose(self, operations: &Value, expires_ms: u64) -> TransactionBuilder {
+        self.governance(Change::Propose(Propose { operations: canonical(operations), expires_ms }))
+    }
+
+    /// Instead of what was added so far, a proposal of it. Errs for what cannot be proposed.
+    pub fn proposed(mut self, expires_ms: u64) -> Result<TransactionBuilder, ClientError> {
+        let operations = std::mem::take(&mut self.body.operations);
+        let proposed: Result<Vec<Proposed>, _> = operations.iter().map(Proposed::of).collect();
+        let proposed = serde_json::to_value(proposed.map_err(ClientError::Malformed)?).expect("plain data");
+        Ok(self.propose(&proposed, expires_ms))
+    }
+
+    /// Governance: approves a proposal of exactly the operations with this hash ([`countersign_proof::proposed_hash`]). Needs
+    /// the governance account of the author's organisation.
+    pub fn approve(self, proposal: Hash, operations: Hash) -> TransactionBuilder {
+        let approve = Approve { proposal: proposal.0.to_vec(), operations: operations.0.to_vec() };
+        self.governance(Change::Approve(approve))
+    }
+
+    /// Governance: takes back a proposal of the author's organisation.
+    pub fn withdraw(self, proposal: Hash) -> TransactionBuilder {
+        self.governance(Change::Withdraw(Withdraw { proposal: proposal.0.to_vec() }))
     }
 
     /// The operation added last applies only if its document is not there.

@@ -215,13 +215,15 @@ impl Executor {
             block,
             newest,
             limits: rules.limits,
+            time,
             transaction,
+            approving: BTreeSet::new(),
             staged: Vec::new(),
             enrolled: BTreeSet::new(),
         };
-        let verdict = match scope.run(time) {
+        let verdict = match scope.run() {
             Ok(()) => Ok((scope.staged, scope.enrolled)),
-            Err(Halt::Rejected(rejection)) => Err(rejection),
+            Err(Halt::Rejected(rejection) | Halt::Unapproved(rejection)) => Err(rejection),
             Err(Halt::Failed(error)) => return Err(error.into()),
         };
         let records: Option<Vec<Hash>> =
@@ -277,14 +279,24 @@ pub(crate) struct Scope<'a> {
     /// The newest versions that earlier transactions of the block wrote.
     newest: &'a BTreeMap<(String, String), Arc<Version>>,
     limits: Limits,
+    /// The proposal's.
+    time: u64,
     transaction: &'a Transaction,
+    /// The organisations whose approvals stand for signatures while what they approved is executed; none otherwise.
+    approving: BTreeSet<String>,
     staged: Vec<Arc<Version>>,
     enrolled: BTreeSet<PublicKey>,
 }
 
+/// What a transaction had staged at a moment.
+pub(crate) struct Mark {
+    staged: usize,
+    enrolled: BTreeSet<PublicKey>,
+}
+
 impl Scope<'_> {
-    fn run(&mut self, time: u64) -> Result<(), Halt> {
-        let expires = self.transaction.body.expires_ms;
+    fn run(&mut self) -> Result<(), Halt> {
+        let (expires, time) = (self.transaction.body.expires_ms, self.time);
         if expires != 0 && time > expires {
             return Err(Rejection::new(Code::Expired, format!("expired at {expires}, ordered at {time}")).into());
         }
@@ -292,7 +304,7 @@ impl Scope<'_> {
         let transaction = self.transaction;
         for (at, (operation, value)) in transaction.body.operations.iter().zip(&transaction.values).enumerate() {
             self.operate(operation, value).map_err(|halt| match halt {
-                Halt::Rejected(rejection) => Halt::Rejected(rejection.at(at)),
+                Halt::Rejected(rejection) | Halt::Unapproved(rejection) => Halt::Rejected(rejection.at(at)),
                 failed => failed,
             })?;
         }
@@ -419,9 +431,44 @@ impl Scope<'_> {
         self.block.membership.clone()
     }
 
-    /// Whether the account, with one of its keys, is among the signers. Their keys were checked before.
-    pub(crate) fn signed_by(&self, account: &str) -> bool {
-        self.transaction.body.signers.iter().any(|signer| signer.account == account)
+    /// Whether an organisation's governance account is among the signers, or has approved what is executed.
+    pub(crate) fn signed_by(&self, organisation: &str) -> bool {
+        self.signers().any(|(account, _)| account == organisation) || self.approving.contains(organisation)
+    }
+
+    /// Lets the approvals of these organisations stand for signatures, until it is called again.
+    pub(crate) fn approve_as(&mut self, organisations: BTreeSet<String>) {
+        self.approving = organisations;
+    }
+
+    /// The signing accounts with their keys, which were checked before.
+    pub(crate) fn signers(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+        self.transaction.body.signers.iter().map(|signer| &signer.account[..]).zip(&self.transaction.keys)
+    }
+
+    /// The account of the first signer.
+    pub(crate) fn by(&self) -> &str {
+        self.transaction.by()
+    }
+
+    pub(crate) fn transaction_id(&self) -> Hash {
+        self.transaction.id
+    }
+
+    /// The time of the block.
+    pub(crate) fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// What is staged now, to be taken back to.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { staged: self.staged.len(), enrolled: self.enrolled.clone() }
+    }
+
+    /// Forgets what was staged since.
+    pub(crate) fn take_back(&mut self, mark: Mark) {
+        self.staged.truncate(mark.staged);
+        self.enrolled = mark.enrolled;
     }
 
     /// Puts a key on the ledger that never stood on it before.

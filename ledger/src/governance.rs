@@ -1,12 +1,15 @@
 //! Turn operations on governance into versions of system documents.
 
+use crate::Violation;
 use crate::definition::Definition;
 use crate::epoch::{activate, admit};
 use crate::execute::{RULES_LEDGER, RULES_RAFT, Scope};
+use crate::proposals::{approve, propose, withdraw};
 use crate::rejection::{Code, Rejection};
+use crate::schema::{Break, breaks};
 use crate::store::kv::KvError;
 use countersign_proof::{
-    Collection, Limits, PublicKey, RemoveNode, SetAccount, SetNode,
+    Collection, Limits, Named, PublicKey, RemoveNode, SetAccount, SetNode,
     limits::{ACCOUNT_KEYS_MAX, ADDRESS_BYTES_MAX},
     operation::Change,
     organisation_of,
@@ -16,10 +19,26 @@ use serde_json::{Value, json};
 /// The newest rules this build implements.
 pub(crate) const RULES_IMPLEMENTED: u64 = 1;
 
-/// A rejection of the transaction, or a store that failed.
+/// Why an operation ends its transaction.
 pub(crate) enum Halt {
+    /// It is not valid.
     Rejected(Rejection),
+    /// It is not valid as long as nobody else approves; what is proposed waits for that.
+    Unapproved(Rejection),
+    /// The store failed.
     Failed(KvError),
+}
+
+impl Halt {
+    /// Says in which part of the operation it is.
+    pub(crate) fn within(self, part: &str) -> Halt {
+        let say = |rejection: Rejection| Rejection { detail: format!("{part}: {}", rejection.detail), ..rejection };
+        match self {
+            Halt::Rejected(rejection) => Halt::Rejected(say(rejection)),
+            Halt::Unapproved(rejection) => Halt::Unapproved(say(rejection)),
+            Halt::Failed(error) => Halt::Failed(error),
+        }
+    }
 }
 
 impl From<Rejection> for Halt {
@@ -44,6 +63,11 @@ pub(crate) fn govern(scope: &mut Scope<'_>, change: &Change, argument: &Value) -
         Change::SetRules(_) => set_rules(scope, argument),
         Change::Admit(_) => admit(scope, argument),
         Change::Activate(change) => activate(scope, change),
+        Change::EvolveCollection(evolve) => evolve_collection(scope, &evolve.name, argument),
+        Change::SetOrganisation(set) => set_organisation(scope, &set.organisation, argument),
+        Change::Propose(change) => propose(scope, change, argument),
+        Change::Approve(change) => approve(scope, change),
+        Change::Withdraw(change) => withdraw(scope, change),
         _ => unreachable!("an operation on a document is not governance"),
     }
 }
@@ -53,6 +77,29 @@ fn define_collection(scope: &mut Scope<'_>, name: &str, definition: &Value) -> R
     if scope.alive("$schemas", name)?.is_some() {
         return Err(Rejection::new(Code::AlreadyExists, format!("the collection {name:?} exists")).into());
     }
+    check_definition(scope, definition)?;
+    scope.write("$schemas", name, Some(definition.clone()))
+}
+
+/// Replaces a definition. What is read and written from the next operation on is judged by the new one; documents that are
+/// there are not touched, and stay valid.
+fn evolve_collection(scope: &mut Scope<'_>, name: &str, definition: &Value) -> Result<(), Halt> {
+    need_quorum(scope)?;
+    let unknown = || Rejection::new(Code::NotFound, format!("no collection {name:?}"));
+    let before = scope.alive("$schemas", name)?.ok_or_else(unknown)?;
+    let collection = check_definition(scope, definition)?;
+    let before: Collection = serde_json::from_value(before.value.clone().unwrap_or_default())
+        .map_err(|e| KvError::Corrupt { family: "documents", message: format!("$schemas: {e}") })?;
+    let mut breaks = breaks(&before.schema, &collection.schema);
+    breaks.extend(named_break(before.access.named(), collection.access.named()));
+    if !breaks.is_empty() {
+        return Err(breaking_change(breaks).into());
+    }
+    scope.write("$schemas", name, Some(definition.clone()))
+}
+
+/// What holds of every definition, new or changed: an access rule over members, and a schema that compiles.
+fn check_definition(scope: &Scope<'_>, definition: &Value) -> Result<Collection, Rejection> {
     let invalid = |reason: String| Rejection::new(Code::InvalidValue, reason);
     let collection: Collection =
         serde_json::from_value(definition.clone()).map_err(|e| invalid(format!("definition: {e}")))?;
@@ -60,7 +107,29 @@ fn define_collection(scope: &mut Scope<'_>, name: &str, definition: &Value) -> R
     let is_member = |organisation: &str| membership.organisations.contains_key(organisation);
     collection.access.check(is_member).map_err(|e| invalid(e.to_string()))?;
     Definition::compile(&collection).map_err(|e| invalid(e.to_string()))?;
-    scope.write("$schemas", name, Some(definition.clone()))
+    Ok(collection)
+}
+
+/// A document that names its readers would name them in vain, or one that does not would have to.
+fn named_break(before: Named, after: Named) -> Option<Break> {
+    let reason = "whether documents name their own readers, writers and owners can only become optional".to_owned();
+    let (pointer, keyword) = ("/access/named".to_owned(), "named".to_owned());
+    (before != after && after != Named::Optional).then_some(Break { pointer, keyword, reason })
+}
+
+fn breaking_change(breaks: Vec<Break>) -> Rejection {
+    let told = breaks.iter().map(|b| format!("{:?}: {}", b.pointer, b.reason)).collect::<Vec<_>>().join("; ");
+    let violations = breaks.into_iter().map(|b| Violation { pointer: b.pointer, keyword: b.keyword }).collect();
+    let detail = format!("documents that are valid now could become invalid at {told}");
+    Rejection { violations, ..Rejection::new(Code::BreakingChange, detail) }
+}
+
+fn set_organisation(scope: &mut Scope<'_>, organisation: &str, attributes: &Value) -> Result<(), Halt> {
+    need_quorum(scope)?;
+    if !scope.membership().organisations.contains_key(organisation) {
+        return Err(Rejection::new(Code::NotFound, format!("{organisation} is no member")).into());
+    }
+    scope.write("$organisations", organisation, Some(json!({ "attributes": attributes })))
 }
 
 fn set_account(scope: &mut Scope<'_>, set: &SetAccount) -> Result<(), Halt> {
@@ -146,22 +215,25 @@ pub(crate) fn usable_key(bytes: &[u8]) -> Result<PublicKey, Rejection> {
     PublicKey::from_bytes(bytes).map_err(|e| Rejection::new(Code::KeyInUse, e.to_string()))
 }
 
-pub(crate) fn need_own(scope: &Scope<'_>, organisation: &str) -> Result<(), Rejection> {
+/// Needs the governance account of the organisation, by signature or approval.
+pub(crate) fn need_own(scope: &Scope<'_>, organisation: &str) -> Result<(), Halt> {
     if !scope.membership().organisations.contains_key(organisation) {
-        return Err(Rejection::new(Code::Unauthorized, format!("{organisation} is no member")));
+        return Err(Rejection::new(Code::Unauthorized, format!("{organisation} is no member")).into());
     }
     if !scope.signed_by(organisation) {
-        return Err(Rejection::new(Code::Unauthorized, format!("needs the governance account {organisation}")));
+        let detail = format!("needs the governance account {organisation}");
+        return Err(Halt::Unapproved(Rejection::new(Code::Unauthorized, detail)));
     }
     Ok(())
 }
 
-pub(crate) fn need_quorum(scope: &Scope<'_>) -> Result<(), Rejection> {
+/// Needs the governance accounts of a quorum, by signature or approval.
+pub(crate) fn need_quorum(scope: &Scope<'_>) -> Result<(), Halt> {
     let membership = scope.membership();
     let approvals = membership.organisations.keys().filter(|name| scope.signed_by(name)).count();
     if approvals < membership.quorum() {
         let detail = format!("{approvals} governance accounts approve, {} must", membership.quorum());
-        return Err(Rejection::new(Code::Unauthorized, detail));
+        return Err(Halt::Unapproved(Rejection::new(Code::Unauthorized, detail)));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fmt;
 /// The code of a rejected transaction, as its leaf holds it. Only the code is on the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
-    /// The proposal's time is past `expires_ms`.
+    /// The block's time is past `expires_ms`, or past the end of the proposal that is approved or withdrawn.
     Expired,
     /// A signer's key is not its account's, the organisation may not write here, or approvals are missing.
     Unauthorized,
@@ -16,7 +16,7 @@ pub enum Code {
     ReservedName,
     /// The document is in another version.
     VersionConflict,
-    /// The document is there though it had to be absent, or a predicate does not hold.
+    /// The document is there though it had to be absent, a predicate does not hold, a proposal is not open, or too many are.
     PreconditionFailed,
     /// What was to be made is there.
     AlreadyExists,
@@ -30,6 +30,8 @@ pub enum Code {
     KeyInUse,
     /// The document would not satisfy its collection's schema.
     SchemaViolation,
+    /// The new schema of a collection could refuse documents that are valid under the one in force.
+    BreakingChange,
 }
 
 impl Code {
@@ -48,6 +50,7 @@ impl Code {
             Code::TooLarge => "TOO_LARGE",
             Code::KeyInUse => "KEY_IN_USE",
             Code::SchemaViolation => "SCHEMA_VIOLATION",
+            Code::BreakingChange => "BREAKING_CHANGE",
         }
     }
 }
@@ -68,7 +71,7 @@ pub struct Rejection {
     pub operation: Option<usize>,
     /// One sentence for a person.
     pub detail: String,
-    /// For [`Code::SchemaViolation`]: where in the document.
+    /// For [`Code::SchemaViolation`]: where in the document. For [`Code::BreakingChange`]: where in the schema.
     pub violations: Vec<Violation>,
 }
 

@@ -6,6 +6,7 @@
 //! client.
 mod dialect;
 mod error;
+mod evolution;
 mod expansion;
 mod graph;
 pub mod limits;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use error::SchemaError;
 use error::excerpt;
+pub use evolution::{Break, breaks};
 use graph::Graph;
 use limits::{EXPLAINED_WORK_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, VIOLATIONS_MAX};
 use work::{Excess, Work};

@@ -6,7 +6,9 @@ import { DOCUMENT_ID_BYTES_MAX, NAME_BYTES_MAX } from "./limits.js";
 const HASH = /^[0-9a-f]{64}$/;
 const NAME = /^[a-z0-9][a-z0-9.-]*$/;
 const COLLECTION = /^[a-z][a-z0-9_.-]*$/;
-const SYSTEM_COLLECTIONS = ["$accounts", "$members", "$nodes", "$rules", "$schemas"];
+const SYSTEM_COLLECTIONS = [
+  "$accounts", "$members", "$nodes", "$organisations", "$proposals", "$rules", "$schemas",
+];
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 export function isObject(value) {

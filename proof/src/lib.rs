@@ -9,6 +9,7 @@
 
 mod access;
 mod admission;
+mod attributes;
 mod canonical;
 mod checkpoint;
 #[cfg(feature = "cli")]
@@ -31,6 +32,7 @@ mod name;
 mod note;
 mod policy;
 mod proposal;
+mod proposed;
 mod receipt;
 mod refusal;
 mod state_proof;
@@ -43,6 +45,7 @@ mod witnessing;
 
 pub use access::{Access, NAMED_MEMBER, Named, NamedAccess};
 pub use admission::{Admission, AdmittedNode, check_activation, joining};
+pub use attributes::check_attributes;
 pub use canonical::{INTEGER_MAX, canonical, parse_canonical, parse_json};
 pub use checkpoint::{CertifiedCheckpoint, Checkpoint, Cosignature, Count};
 pub use consistency::{ConsistencyProof, VerifiedConsistency};
@@ -65,13 +68,15 @@ pub use name::{
 pub use note::{Note, NoteSignature, VerifierKey};
 pub use policy::{Policy, parse_policy, parse_policy_octets, policy};
 pub use proposal::{Proposal, ProposalHeader};
+pub use proposed::{Proposed, proposed_hash};
 pub use receipt::{Receipt, VerifiedReceipt};
 pub use refusal::{Check, Refusal};
 pub use state_proof::{StateAnswer, StateProof, StateProofKind, VerifiedState};
 pub use state_tree::StateTree;
 pub use transaction::{
-    Activate, Admit, Append, Body, DefineCollection, Increment, Operation, Precondition, Put, RemoveNode, SetAccount,
-    SetNode, SetRules, Signer, Transaction, TransactionBytes, Unit, check_predicate, operation, precondition,
+    Activate, Admit, Append, Approve, Body, DefineCollection, EvolveCollection, Increment, Operation, Precondition,
+    Propose, Put, RemoveNode, SetAccount, SetNode, SetOrganisation, SetRules, Signer, Transaction, TransactionBytes,
+    Unit, Withdraw, check_predicate, operation, precondition,
 };
 pub use trust::{Anchor, Change, Epoch, PinnedEpoch, Trust};
 pub use trust_bundle::TrustBundle;

@@ -31,6 +31,22 @@ pub const OPERATIONS_MAX: usize = 1024;
 pub const PREDICATE_MEMBERS_MAX: usize = 16;
 /// Keys of one account.
 pub const ACCOUNT_KEYS_MAX: usize = 16;
+/// Attributes of one organisation.
+pub const ATTRIBUTES_MAX: usize = 32;
+/// Bytes of an attribute's text, or of one text of its list.
+pub const ATTRIBUTE_BYTES_MAX: usize = 256;
+/// Texts of an attribute's list.
+pub const ATTRIBUTE_TEXTS_MAX: usize = 64;
+/// Operations of one proposal to the organisations.
+pub const PROPOSED_OPERATIONS_MAX: usize = 16;
+/// Bytes of them as JSON. Each approval writes them once more.
+pub const PROPOSED_BYTES_MAX: usize = 256 << 10;
+/// Nesting of them: more than any definition that compiles, less than what a proof of their document may hold.
+pub const PROPOSED_DEPTH_MAX: usize = DEFINITION_DEPTH_MAX - 8;
+/// Milliseconds that a proposal may be open: 90 days.
+pub const PROPOSAL_OPEN_MS_MAX: u64 = 90 * 86_400_000;
+/// Open proposals of one organisation.
+pub const PROPOSALS_OPEN_MAX: usize = 8;
 /// Bytes of a node's address.
 pub const ADDRESS_BYTES_MAX: usize = 256;
 /// Bytes of a genesis document.

@@ -4,7 +4,8 @@ use crate::limits::{DOCUMENT_ID_BYTES_MAX, NAME_BYTES_MAX};
 use crate::{Hash, ProofError};
 
 /// The collections that begin with `$`: what the ledger keeps about itself.
-pub const SYSTEM_COLLECTIONS: [&str; 5] = ["$accounts", "$members", "$nodes", "$rules", "$schemas"];
+pub const SYSTEM_COLLECTIONS: [&str; 7] =
+    ["$accounts", "$members", "$nodes", "$organisations", "$proposals", "$rules", "$schemas"];
 
 /// A ledger, an organisation, or the last part of a node or account: `[a-z0-9][a-z0-9.-]{0,63}`.
 pub fn check_name(field: &'static str, name: &str) -> Result<(), ProofError> {

@@ -2,9 +2,11 @@
 
 use crate::hash::tagged;
 use crate::limits::{CALLER_BYTES_MAX, NOTE_BYTES_MAX, OPERATIONS_MAX, SIGNERS_MAX};
-use crate::limits::{DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PREDICATE_MEMBERS_MAX};
-use crate::{Hash, KeyPair, ProofError, PublicKey, canonical, check_account, plain_hash, tagged_hash};
-use crate::{check_collection, check_document_id, check_node, parse_canonical};
+use crate::limits::{
+    DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PREDICATE_MEMBERS_MAX, PROPOSED_BYTES_MAX, PROPOSED_DEPTH_MAX,
+};
+use crate::{Hash, KeyPair, ProofError, Proposed, PublicKey, canonical, check_account, plain_hash, tagged_hash};
+use crate::{check_attributes, check_collection, check_document_id, check_name, check_node, parse_canonical};
 use prost::Message;
 use serde_json::Value;
 
@@ -67,7 +69,10 @@ pub struct Operation {
     #[prost(message, optional, tag = "3")]
     pub precondition: Option<Precondition>,
     /// What to do.
-    #[prost(oneof = "operation::Change", tags = "4, 5, 6, 7, 8, 9, 10, 16, 17, 18, 19, 20, 21, 22")]
+    #[prost(
+        oneof = "operation::Change",
+        tags = "4, 5, 6, 7, 8, 9, 10, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27"
+    )]
     pub change: Option<operation::Change>,
 }
 
@@ -120,6 +125,21 @@ pub mod operation {
         /// Brings in the membership that was recorded.
         #[prost(message, tag = "22")]
         Activate(super::Activate),
+        /// Governance: a collection's whole new definition.
+        #[prost(message, tag = "23")]
+        EvolveCollection(super::EvolveCollection),
+        /// Governance: what the members say of an organisation, which gives it rights.
+        #[prost(message, tag = "24")]
+        SetOrganisation(super::SetOrganisation),
+        /// Governance: puts operations before the others, to be approved one after the other.
+        #[prost(message, tag = "25")]
+        Propose(super::Propose),
+        /// Governance: approves what is proposed; with the last approval it needs, it is executed.
+        #[prost(message, tag = "26")]
+        Approve(super::Approve),
+        /// Governance: takes back what one has proposed.
+        #[prost(message, tag = "27")]
+        Withdraw(super::Withdraw),
     }
 }
 
@@ -260,6 +280,60 @@ pub struct Activate {
     pub checkpoint: String,
 }
 
+/// Replaces a collection's definition, access and schema; needs the governance accounts of a quorum.
+#[derive(Clone, PartialEq, Message)]
+pub struct EvolveCollection {
+    /// The collection's name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Canonical JSON: `{"access","schema"}`, the whole new definition.
+    #[prost(bytes = "vec", tag = "2")]
+    pub definition: Vec<u8>,
+}
+
+/// Sets an organisation's attributes; needs the governance accounts of a quorum.
+#[derive(Clone, PartialEq, Message)]
+pub struct SetOrganisation {
+    /// A member.
+    #[prost(string, tag = "1")]
+    pub organisation: String,
+    /// Canonical JSON: all its attributes from now on, see [`crate::check_attributes`].
+    #[prost(bytes = "vec", tag = "2")]
+    pub attributes: Vec<u8>,
+}
+
+/// Puts operations before the other organisations. Needs the governance account of the author's organisation, which so
+/// approves.
+#[derive(Clone, PartialEq, Message)]
+pub struct Propose {
+    /// Canonical JSON: an array of [`crate::Proposed`].
+    #[prost(bytes = "vec", tag = "1")]
+    pub operations: Vec<u8>,
+    /// Milliseconds since 1970 after which nobody approves it any more.
+    #[prost(uint64, tag = "2")]
+    pub expires_ms: u64,
+}
+
+/// Approves a proposal. Needs the governance account of the author's organisation; each further one that signs approves,
+/// too.
+#[derive(Clone, PartialEq, Message)]
+pub struct Approve {
+    /// The 32 bytes of the proposal's id: that of the transaction that proposed it.
+    #[prost(bytes = "vec", tag = "1")]
+    pub proposal: Vec<u8>,
+    /// The plain hash of the proposed operations, 32 bytes: whoever signs this has seen them.
+    #[prost(bytes = "vec", tag = "2")]
+    pub operations: Vec<u8>,
+}
+
+/// Takes back a proposal; needs the governance account of the organisation that proposed it.
+#[derive(Clone, PartialEq, Message)]
+pub struct Withdraw {
+    /// The 32 bytes of the proposal's id.
+    #[prost(bytes = "vec", tag = "1")]
+    pub proposal: Vec<u8>,
+}
+
 /// A transaction that has its form: minimal bytes, named signers, as many signatures as signers. The
 /// signatures themselves are not checked yet.
 #[derive(Debug, Clone)]
@@ -376,7 +450,7 @@ fn check_body(body: &Body, genesis: &Hash) -> Result<(), ProofError> {
 }
 
 /// Checks an operation's names and JSON; what it does to the ledger is judged at execution.
-fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
+pub(crate) fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
     use operation::Change;
     let change = operation.change.as_ref().ok_or_else(|| ProofError::malformed("operation", "does nothing"))?;
     let json = |field, bytes: &[u8], depth| parse_canonical::<Value>(field, bytes, depth);
@@ -389,8 +463,12 @@ fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
         Change::DefineCollection(define) => json("operation.definition", &define.definition, DEFINITION_DEPTH_MAX)?,
         Change::SetRules(rules) => json("operation.rules", &rules.rules, JSON_DEPTH_MAX)?,
         Change::Admit(admit) => json("operation.admission", &admit.admission, JSON_DEPTH_MAX)?,
+        Change::EvolveCollection(evolve) => json("operation.definition", &evolve.definition, DEFINITION_DEPTH_MAX)?,
+        Change::SetOrganisation(set) => json("operation.attributes", &set.attributes, JSON_DEPTH_MAX)?,
+        Change::Propose(propose) => json("operation.operations", &propose.operations, PROPOSED_DEPTH_MAX)?,
         Change::Delete(_) | Change::Increment(_) => Value::Null,
         Change::SetAccount(_) | Change::SetNode(_) | Change::RemoveNode(_) | Change::Activate(_) => Value::Null,
+        Change::Approve(_) | Change::Withdraw(_) => Value::Null,
     };
     match change {
         Change::Increment(increment) => check_pointer(&increment.pointer)?,
@@ -403,6 +481,20 @@ fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
             Hash::from_slice("operation.members", &activate.members)?;
             ProofError::check_max("operation.checkpoint", activate.checkpoint.len(), NOTE_BYTES_MAX)?;
         }
+        Change::EvolveCollection(evolve) => check_collection("operation.name", &evolve.name)?,
+        Change::SetOrganisation(set) => {
+            check_name("operation.organisation", &set.organisation)?;
+            check_attributes("operation.attributes", &value)?;
+        }
+        Change::Propose(propose) => {
+            ProofError::check_max("operation.operations", propose.operations.len(), PROPOSED_BYTES_MAX)?;
+            Proposed::parse_all("operation.operations", &value)?;
+        }
+        Change::Approve(approve) => {
+            Hash::from_slice("operation.proposal", &approve.proposal)?;
+            Hash::from_slice("operation.operations", &approve.operations)?;
+        }
+        Change::Withdraw(withdraw) => drop(Hash::from_slice("operation.proposal", &withdraw.proposal)?),
         _ => {}
     }
     if operation.is_governance() {
@@ -427,6 +519,11 @@ impl Operation {
                     | Change::SetRules(_)
                     | Change::Admit(_)
                     | Change::Activate(_)
+                    | Change::EvolveCollection(_)
+                    | Change::SetOrganisation(_)
+                    | Change::Propose(_)
+                    | Change::Approve(_)
+                    | Change::Withdraw(_)
             )
         )
     }

@@ -2,7 +2,7 @@
 
 use crate::limits::SHOWN_BYTES_MAX;
 use crate::links;
-use crate::show::{Shown, visible};
+use crate::show::{Shown, time, visible};
 use countersign_proof::operation::Change;
 use countersign_proof::precondition::Condition;
 use countersign_proof::{Operation, Transaction};
@@ -88,6 +88,26 @@ fn described(change: &Change) -> Described<'_> {
         Change::Activate(activate) => {
             let facts = vec![("membership", hexadecimal(&activate.members))];
             says("activate", Some("$members/current"), facts, None)
+        }
+        Change::EvolveCollection(evolve) => {
+            says("evolve collection", Some(&evolve.name), vec![], Some(&evolve.definition))
+        }
+        Change::SetOrganisation(set) => {
+            says("set organisation", Some(&set.organisation), vec![], Some(&set.attributes))
+        }
+        Change::Propose(propose) => {
+            let facts = vec![("expires", time(propose.expires_ms))];
+            says("propose", Some("$proposals"), facts, Some(&propose.operations))
+        }
+        Change::Approve(approve) => {
+            let facts = vec![
+                ("proposal", hexadecimal(&approve.proposal)),
+                ("hash of the operations", hexadecimal(&approve.operations)),
+            ];
+            says("approve", Some("$proposals"), facts, None)
+        }
+        Change::Withdraw(withdraw) => {
+            says("withdraw", Some("$proposals"), vec![("proposal", hexadecimal(&withdraw.proposal))], None)
         }
         Change::SetRules(set) => says("set rules", Some("$rules/ledger"), vec![], Some(&set.rules)),
     }

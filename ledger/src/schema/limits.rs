@@ -37,6 +37,12 @@ pub const EXPLAINED_WORK_MAX: u64 = 100_000;
 /// Violations reported for one document.
 pub const VIOLATIONS_MAX: usize = 16;
 
+/// Steps to tell what a new schema breaks, about one for each member of each two subschemas compared; one that takes more
+/// breaks.
+pub const COMPARISON_WORK_MAX: usize = 1_000_000;
+/// Breaks told of one new schema; the comparison then ends.
+pub const BREAKS_MAX: usize = 16;
+
 /// Compiled bytes of the smallest class of regular expressions; each class is four times the one before.
 pub(super) const PATTERN_COMPILED_BYTES_MIN: usize = 256;
 /// Backtracks of one attempt after the other to finish a match, so that one that finishes soon is not charged the whole
