@@ -4,14 +4,16 @@ use crate::access::AccessCommand;
 use crate::api_key::ApiKeyCommand;
 use crate::audit::Audit;
 use crate::connection::Caller;
+use crate::evolve::{CompareSchemas, EvolveCollection};
 use crate::genesis::GenesisCommand;
-use crate::governance::{AdmitNode, DefineCollection, RemoveNode, SetAccount};
+use crate::governance::{AdmitNode, DefineCollection, RemoveNode, SetAccount, SetOrganisation};
 use crate::import::Import;
 use crate::key::KeyCommand;
 use crate::membership::{ActivateMembership, AdmitMembership, ShowMembership};
 use crate::node_init::InitNode;
 use crate::node_run::RunNode;
 use crate::proofs::{GetConsistency, GetEvidence, GetTrust};
+use crate::proposal::{ApproveProposal, CreateProposal, ListProposals, ShowProposal, WithdrawProposal};
 use crate::read::{Get, History, List};
 use crate::receipt::GetReceipt;
 use crate::status::ShowStatus;
@@ -71,6 +73,12 @@ pub enum Command {
     /// Govern accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Govern what is said of organisations
+    #[command(subcommand)]
+    Organisation(OrganisationCommand),
+    /// Propose to the other organisations, and approve what they propose
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
     /// Sign one transaction, submit it and wait for what becomes of it
     Submit(Box<Submit>),
     /// Submit each line of an NDJSON file as a document, exactly once however often it is run
@@ -138,6 +146,30 @@ pub enum WitnessCommand {
 pub enum CollectionCommand {
     /// Define a collection; a quorum of organisations must approve
     Define(DefineCollection),
+    /// Replace a collection's schema, access rule or both, live; a quorum of organisations must approve
+    Evolve(EvolveCollection),
+    /// Say, offline, what one schema would break of another
+    Compare(CompareSchemas),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OrganisationCommand {
+    /// Set an organisation's attributes; a quorum of organisations must approve
+    Set(SetOrganisation),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProposalCommand {
+    /// Propose operations from a file; any command of governance does so for its own with --propose
+    Create(CreateProposal),
+    /// Approve what is proposed; the last approval that it needs executes it
+    Approve(ApproveProposal),
+    /// Take back what your organisation has proposed
+    Withdraw(WithdrawProposal),
+    /// List what is proposed
+    List(ListProposals),
+    /// Show one proposal: what it would do, who approves, how many must
+    Show(ShowProposal),
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ mod api_key;
 mod args;
 mod audit;
 mod connection;
+mod evolve;
 mod failure;
 mod genesis;
 mod governance;
@@ -15,6 +16,7 @@ mod node_init;
 mod node_run;
 mod output;
 mod proofs;
+mod proposal;
 mod read;
 mod receipt;
 mod status;
@@ -54,8 +56,8 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     use args::{
-        AccountCommand, CollectionCommand, ConsistencyCommand, EvidenceCommand, MembershipCommand, ReceiptCommand,
-        TokenCommand, TrustCommand, WitnessCommand,
+        AccountCommand, CollectionCommand, ConsistencyCommand, EvidenceCommand, MembershipCommand, OrganisationCommand,
+        ProposalCommand, ReceiptCommand, TokenCommand, TrustCommand, WitnessCommand,
     };
     match command {
         Command::Key(command) => key::run(&command),
@@ -66,6 +68,14 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Node(NodeCommand::Admit(command)) => governance::admit_node(&command).await,
         Command::Node(NodeCommand::Remove(command)) => governance::remove_node(&command).await,
         Command::Collection(CollectionCommand::Define(command)) => governance::define_collection(&command).await,
+        Command::Collection(CollectionCommand::Evolve(command)) => evolve::evolve(&command).await,
+        Command::Collection(CollectionCommand::Compare(command)) => evolve::compare(&command),
+        Command::Organisation(OrganisationCommand::Set(command)) => governance::set_organisation(&command).await,
+        Command::Proposal(ProposalCommand::Create(command)) => proposal::create(&command).await,
+        Command::Proposal(ProposalCommand::Approve(command)) => proposal::approve(&command).await,
+        Command::Proposal(ProposalCommand::Withdraw(command)) => proposal::withdraw(&command).await,
+        Command::Proposal(ProposalCommand::List(command)) => proposal::list(&command).await,
+        Command::Proposal(ProposalCommand::Show(command)) => proposal::show(&command).await,
         Command::Account(AccountCommand::Set(command)) => governance::set_account(&command).await,
         Command::Submit(command) => submit::run(&command).await,
         Command::Import(command) => import::run(command).await,

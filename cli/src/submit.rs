@@ -93,7 +93,7 @@ pub struct Sending {
     pub output_json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LevelName {
     Committed,
     Certified,
@@ -198,7 +198,8 @@ fn warn_of_expiry(bytes: &[u8], genesis: &Genesis) {
     }
 }
 
-fn print(answer: &Answer, sending: &Sending) -> Result<(), Failure> {
+/// Prints what became of a transaction; errs when it was rejected, or did not get as far as was asked.
+pub fn print(answer: &Answer, sending: &Sending) -> Result<(), Failure> {
     let level = format!("{:?}", answer.level).to_lowercase();
     let number = |n: Option<u64>| n.map_or("?".to_owned(), |n| n.to_string());
     let (outcome, rejection) = match &answer.outcome {

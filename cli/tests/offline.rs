@@ -117,3 +117,20 @@ fn a_key_file_that_others_may_read_is_refused() {
     std::fs::set_permissions(folder.path().join("k"), PermissionsExt::from_mode(0o644)).expect("chmod");
     assert!(fails(folder.path(), "key show k", 2).contains("chmod 600 k"));
 }
+
+#[test]
+fn what_a_new_schema_breaks_is_said_offline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("writes");
+    write("1.json", r#"{"properties":{"a":{"type":"integer"}},"additionalProperties":false}"#);
+    write("2.json", r#"{"properties":{"a":{"type":"number"},"b":{}},"additionalProperties":false}"#);
+    write("no.json", r#"{"type":7}"#);
+    assert!(ok(folder, "collection compare --old 1.json --new 2.json").contains("nothing breaks"));
+    let output = countersign(folder, "collection compare --old 2.json --new 1.json");
+    let told = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.contains("/properties/a/type: the type number was allowed"), "{told}");
+    assert!(told.contains("/properties/b: it is gone"), "{told}");
+    assert!(fails(folder, "collection compare --old 1.json --new no.json", 2).contains("no.json"));
+}
