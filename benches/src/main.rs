@@ -1,5 +1,6 @@
 //! Print numbers, each by a command of its own.
 
+mod indexes;
 mod load;
 mod log;
 mod network;
@@ -20,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Certified transactions a second of a network of separate processes, in a closed loop
     Network(network::Arguments),
+    /// What unique keys and indexes cost a write and save a read
+    Indexes(indexes::Arguments),
     /// Bytes of each kind of proof at a million leaves, the time to verify it, and proofs made a second
     Proofs(proofs::Arguments),
 }
@@ -27,6 +30,10 @@ enum Command {
 fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().command {
         Command::Network(arguments) => network::run(arguments),
+        Command::Indexes(arguments) => {
+            indexes::run(&arguments);
+            Ok(())
+        }
         Command::Proofs(arguments) => {
             proofs::run(&arguments);
             Ok(())

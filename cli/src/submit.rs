@@ -210,6 +210,7 @@ pub fn print(answer: &Answer, sending: &Sending) -> Result<(), Failure> {
         output::line(json!({
             "code": rejection.map(|r| &r.code),
             "detail": rejection.map(|r| &r.detail),
+            "existing": rejection.and_then(|r| r.existing.as_ref()),
             "height": answer.height,
             "leaf": answer.leaf_index,
             "level": level,

@@ -19,6 +19,8 @@ pub struct Answer {
     pub leaf_index: Option<u64>,
     /// Its block.
     pub height: Option<u64>,
+    /// Of a transaction with a put by key: the ids of the documents that it wrote, in order.
+    pub ids: Vec<String>,
     /// At the deadline: organisations whose cosignature is missing for the level asked for.
     pub missing: Vec<String>,
 }
@@ -43,6 +45,8 @@ pub struct Rejection {
     pub operation: Option<u32>,
     /// Where a document breaks its schema.
     pub violations: Vec<Violation>,
+    /// For `ALREADY_EXISTS`: the id of the document that holds the unique key.
+    pub existing: Option<String>,
 }
 
 impl Answer {
@@ -64,6 +68,7 @@ impl Answer {
                 detail: response.detail,
                 operation: response.operation,
                 violations: response.violations,
+                existing: response.existing,
             }),
             v1::Outcome::Refused => {
                 let retry = (response.retry_ms > 0).then(|| Duration::from_millis(response.retry_ms.into()));
@@ -80,6 +85,7 @@ impl Answer {
             level,
             leaf_index: response.leaf_index,
             height: response.height,
+            ids: response.ids,
             missing: response.missing,
         })
     }

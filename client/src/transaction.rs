@@ -49,7 +49,14 @@ impl TransactionBuilder {
 
     /// The whole value of a document, whether or not it is there.
     pub fn put(self, collection: &str, id: &str, document: &Value) -> TransactionBuilder {
-        self.on_document(collection, id, Change::Put(Put { value: canonical(document) }))
+        self.on_document(collection, id, Change::Put(Put { value: canonical(document), key: Vec::new() }))
+    }
+
+    /// The whole value of the document that holds the same unique key of the collection as this value: `key` has the JSON
+    /// pointers of that key, as the schema declares it. When there is none, it is made under `id`.
+    pub fn put_by_key(self, collection: &str, id: &str, key: &[&str], document: &Value) -> TransactionBuilder {
+        let key = key.iter().map(|pointer| (*pointer).to_owned()).collect();
+        self.on_document(collection, id, Change::Put(Put { value: canonical(document), key }))
     }
 
     /// A merge patch (RFC 7396) of a document.

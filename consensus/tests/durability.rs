@@ -185,8 +185,8 @@ impl Kv for Failing {
     fn scan(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError> {
         self.kv.scan(family, from, to, limit)
     }
-    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError> {
-        self.kv.last(family, from, to)
+    fn scan_back(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.kv.scan_back(family, from, to, limit)
     }
     fn write(&self, batch: Batch) -> Result<(), KvError> {
         self.kv.write(batch)

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(code(change(Some(&document), &append("/list"), &json!({"$x": 2}))), Code::ReservedName);
         assert_eq!(change(Some(&document), &Change::Delete(Unit {}), &Value::Null), Ok(None));
         assert_eq!(code(change(Some(&document), &Change::Create(vec![]), &json!({}))), Code::AlreadyExists);
-        let put = Change::Put(Put { value: vec![] });
+        let put = Change::Put(Put { value: vec![], key: vec![] });
         assert_eq!(change(None, &put, &json!({"n": 2})), Ok(Some(json!({"n": 2}))));
         assert_eq!(change(Some(&document), &put, &json!({"n": 2})), Ok(Some(json!({"n": 2}))));
         assert_eq!(code(change(None, &put, &json!([]))), Code::InvalidValue);

@@ -1,8 +1,11 @@
 //! Execute a block: transactions in, versions, leaves and a seal out.
 
-use crate::access::{self, Action, Principal, Principals, Rules, Said, check_document};
+mod keyed;
+
+use crate::access::{self, Action, Principal, Principals, Rules, Said, View, check_document};
 use crate::definition::Definition;
 use crate::governance::{Halt, LedgerRules, RULES_IMPLEMENTED, govern};
+use crate::index::IndexChanges;
 use crate::memo::Memo;
 use crate::rejection::{Code, Rejection};
 use crate::state::{IdUse, StateReader, Version};
@@ -88,6 +91,8 @@ pub struct Block {
     pub keys: BTreeSet<PublicKey>,
     /// Ids that have a leaf from now on.
     pub ids: BTreeMap<Hash, IdUse>,
+    /// What it changes in the indexes of collections: a function of its versions.
+    pub indexes: IndexChanges,
     /// The membership in force while it was executed.
     pub membership: Arc<Membership>,
     /// The number of the rules it was executed under.
@@ -183,6 +188,7 @@ impl Executor {
             versions: Vec::new(),
             keys: BTreeSet::new(),
             ids: BTreeMap::new(),
+            indexes: IndexChanges::default(),
             membership,
             rules: rules.rules,
         };
@@ -219,15 +225,16 @@ impl Executor {
             transaction,
             approving: BTreeSet::new(),
             staged: Vec::new(),
+            indexes: IndexChanges::default(),
             enrolled: BTreeSet::new(),
         };
         let verdict = match scope.run() {
-            Ok(()) => Ok((scope.staged, scope.enrolled)),
+            Ok(()) => Ok((scope.staged, scope.indexes, scope.enrolled)),
             Err(Halt::Rejected(rejection) | Halt::Unapproved(rejection)) => Err(rejection),
             Err(Halt::Failed(error)) => return Err(error.into()),
         };
         let records: Option<Vec<Hash>> =
-            verdict.as_ref().ok().map(|(staged, _)| staged.iter().map(|v| v.hash).collect());
+            verdict.as_ref().ok().map(|(staged, ..)| staged.iter().map(|v| v.hash).collect());
         let bytes = Leaf::Transaction(TransactionLeaf {
             body: transaction.body_hash,
             by: transaction.by().to_owned(),
@@ -244,8 +251,9 @@ impl Executor {
         block.ids.insert(transaction.id, IdUse { leaf, height: block.height, position, body: transaction.body_hash });
         let fate = match verdict {
             Err(rejection) => Fate::Rejected(rejection),
-            Ok((staged, enrolled)) => {
+            Ok((staged, indexes, enrolled)) => {
                 block.keys.extend(enrolled);
+                block.indexes.then(indexes);
                 for version in staged {
                     self.forget_written(&version);
                     newest.insert((version.record.collection.clone(), version.record.id.clone()), version.clone());
@@ -285,6 +293,8 @@ pub(crate) struct Scope<'a> {
     /// The organisations whose approvals stand for signatures while what they approved is executed; none otherwise.
     approving: BTreeSet<String>,
     staged: Vec<Arc<Version>>,
+    /// What the staged versions change in the indexes.
+    indexes: IndexChanges,
     enrolled: BTreeSet<PublicKey>,
 }
 
@@ -335,16 +345,21 @@ impl Scope<'_> {
         self.change_document(operation, change, argument)
     }
 
-    /// Access, precondition, existence, value, schema: the code is that of the first that fails.
+    /// Access, precondition, existence, value, schema, unique keys: the code is that of the first that fails.
     fn change_document(&mut self, operation: &Operation, change: &Change, argument: &Value) -> Result<(), Halt> {
         let definition = self.definition(&operation.collection)?;
         let principal = self.principal()?;
-        let before = self.newest(&operation.collection, &operation.id)?;
+        let target = self.target(&definition, operation, argument)?;
+        let before = self.newest(&operation.collection, &target.id)?;
         let current = before.as_ref().and_then(|version| version.value.as_ref());
         let changed = document::change(current, change, argument, definition.rules.named());
-        check_access(&definition.rules, &principal, operation, current, &changed, argument)?;
+        check_access(&definition.rules, &principal, operation, &target.id, current, &changed, argument)?;
         if let Some(precondition) = &operation.precondition {
             check_precondition(before.as_deref(), precondition)?;
+        }
+        if target.must_be_new && current.is_some() {
+            let detail = format!("no document has this key, and {:?} is the id of another", target.id);
+            return Err(Rejection::new(Code::AlreadyExists, detail).into());
         }
         let value = changed?;
         if let Some(value) = &value {
@@ -352,7 +367,28 @@ impl Scope<'_> {
             check_document(&definition.rules, value).map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
             definition.validate(value).map_err(schema_violation)?;
         }
-        self.write(&operation.collection, &operation.id, value)
+        let document = (&operation.collection[..], &target.id[..]);
+        if let Err(halt) = self.reindex(&definition, document, current, value.as_ref()) {
+            return Err(self.without_hidden_holder(&definition.rules, &principal, document.0, halt)?);
+        }
+        self.write(&operation.collection, &target.id, value)
+    }
+
+    /// Who holds a unique key is told to those who may know of the holder.
+    fn without_hidden_holder(
+        &mut self,
+        rules: &Rules,
+        principal: &Principal,
+        collection: &str,
+        halt: Halt,
+    ) -> Result<Halt, KvError> {
+        let Halt::Rejected(Rejection { existing: Some(holder), .. }) = &halt else { return Ok(halt) };
+        let value = self.alive(collection, holder)?.and_then(|version| version.value.clone());
+        let view = value.map(|value| rules.view(Some(principal), holder, &value, Some(&value)));
+        Ok(match view {
+            Some(View::Shown { .. }) => halt,
+            _ => Rejection::new(Code::AlreadyExists, "another document holds this value of a unique key").into(),
+        })
     }
 
     fn definition(&mut self, collection: &str) -> Result<Arc<Definition>, Halt> {
@@ -522,6 +558,7 @@ fn check_access(
     rules: &Rules,
     principal: &Principal,
     operation: &Operation,
+    id: &str,
     before: Option<&Value>,
     changed: &Result<Option<Value>, Rejection>,
     argument: &Value,
@@ -537,7 +574,7 @@ fn check_access(
         _ => (Action::Update, None, Said::Whole),
     };
     let after = changed.as_ref().ok().and_then(Option::as_ref);
-    let judged = access::Change { id: &operation.id, before, after, said };
+    let judged = access::Change { id, before, after, said };
     let mut verdict = match changed {
         Ok(_) => rules.check_change(principal, &judged),
         Err(_) => rules.check_failed(principal, &judged, action, pointer),
@@ -545,7 +582,7 @@ fn check_access(
     if let Some(Condition::Predicate(bytes)) = operation.precondition.as_ref().and_then(|p| p.condition.as_ref()) {
         let predicate: Value = serde_json::from_slice(bytes).expect("checked when it was parsed");
         let pointers = predicate.as_object().into_iter().flatten().map(|(pointer, _)| pointer.as_str());
-        verdict = verdict.and_then(|()| rules.check_condition(principal, &operation.id, before, pointers));
+        verdict = verdict.and_then(|()| rules.check_condition(principal, id, before, pointers));
     }
     verdict.map_err(|denied| {
         let detail = format!("by the rules of {}, {denied}", operation.collection);

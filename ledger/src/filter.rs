@@ -2,7 +2,7 @@
 
 use crate::document::predicate_holds;
 use countersign_proof::{ProofError, check_predicate, parse_json};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Nesting of a filter: pointers to comparisons to values.
 const DEPTH_MAX: usize = 8;
@@ -24,6 +24,11 @@ impl Filter {
     /// Whether the document satisfies it.
     pub fn holds(&self, document: &Value) -> bool {
         predicate_holds(document, &self.predicate)
+    }
+
+    /// The comparisons at a pointer.
+    pub(crate) fn comparisons(&self, pointer: &str) -> Option<&Map<String, Value>> {
+        self.predicate.get(pointer)?.as_object()
     }
 
     /// The pointers it compares at.

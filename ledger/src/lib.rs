@@ -18,6 +18,7 @@ mod execute;
 mod filter;
 mod frontier;
 mod governance;
+pub mod index;
 mod judge;
 mod memo;
 mod proposals;

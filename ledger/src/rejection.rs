@@ -18,13 +18,13 @@ pub enum Code {
     VersionConflict,
     /// The document is there though it had to be absent, a predicate does not hold, a proposal is not open, or too many are.
     PreconditionFailed,
-    /// What was to be made is there.
+    /// What was to be made is there, or another document holds a unique key.
     AlreadyExists,
     /// What was to be changed is not there.
     NotFound,
     /// The operation does not fit the value: no object, no integer, no array, out of range, or a false definition.
     InvalidValue,
-    /// A document would be larger than the ledger's limit.
+    /// A document would be larger than the ledger's limit, or a key of it longer than an index takes.
     TooLarge,
     /// A key is weak, or has been used on this ledger.
     KeyInUse,
@@ -73,11 +73,13 @@ pub struct Rejection {
     pub detail: String,
     /// For [`Code::SchemaViolation`]: where in the document. For [`Code::BreakingChange`]: where in the schema.
     pub violations: Vec<Violation>,
+    /// For [`Code::AlreadyExists`]: the id of the document that holds the unique key.
+    pub existing: Option<String>,
 }
 
 impl Rejection {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Rejection {
-        Rejection { code, operation: None, detail: detail.into(), violations: Vec::new() }
+        Rejection { code, operation: None, detail: detail.into(), violations: Vec::new(), existing: None }
     }
 
     pub(crate) fn at(mut self, operation: usize) -> Rejection {

@@ -16,6 +16,7 @@ mod work;
 
 use std::{collections::BTreeSet, fmt};
 
+use crate::index::Indexes;
 use jsonschema::{Draft, Keyword, Registry, Retrieve, Uri, ValidationError, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
@@ -30,6 +31,7 @@ use work::{Excess, Work};
 pub struct Schema {
     validator: Validator,
     work: Work,
+    indexes: Indexes,
 }
 
 /// One way in which a document breaks its schema.
@@ -84,9 +86,10 @@ impl Schema {
         let registry = registry.prepare().map_err(unplaced)?;
         let graph = Graph::resolve(&registry, base, draft)?;
         let expansions = expansion::expand(&graph)?;
+        let indexes = Indexes::declared(schema)?;
         // Last, since the validator must not meet a circle or a pattern that was not checked.
         let validator = options.build(schema).map_err(|error| uncompiled(&error))?;
-        Ok(Self { validator, work: Work::new(graph, expansions) })
+        Ok(Self { validator, work: Work::new(graph, expansions), indexes })
     }
 
     /// Whether `document` is valid; if not, at most `VIOLATIONS_MAX` reasons, sorted.
@@ -99,6 +102,11 @@ impl Schema {
         }
         let explained = if units.judging <= EXPLAINED_WORK_MAX { self.violations(document) } else { Vec::new() };
         if explained.is_empty() { Err(vec![Violation::of(String::new(), UNEXPLAINED)]) } else { Err(explained) }
+    }
+
+    /// The unique keys and indexes it declares.
+    pub fn indexes(&self) -> &Indexes {
+        &self.indexes
     }
 
     fn violations(&self, document: &Value) -> Vec<Violation> {

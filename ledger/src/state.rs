@@ -1,5 +1,6 @@
-//! Describe what execution reads: newest versions, used ids, used keys.
+//! Describe what execution reads: newest versions, used ids, used keys, holders of unique keys.
 
+use crate::index::Place;
 use crate::store::kv::KvError;
 use countersign_proof::{Hash, PublicKey, VersionRecord};
 use serde_json::Value;
@@ -41,6 +42,9 @@ pub trait StateReader {
 
     /// Whether a key has ever stood on this ledger, in any role.
     fn key_used(&self, key: &PublicKey) -> Result<bool, KvError>;
+
+    /// The id of the document that holds a unique key of its collection.
+    fn holder(&self, place: &Place) -> Result<Option<String>, KvError>;
 
     /// The root over the first `size` leaves of the log before the block; none when there are fewer.
     fn root_at(&self, size: u64) -> Result<Option<Hash>, KvError>;

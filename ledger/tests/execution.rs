@@ -243,7 +243,9 @@ fn documents_are_listed_by_id_and_a_page_is_never_empty_but_more() {
 #[test]
 fn the_past_is_listed_as_it_was_and_found_by_its_time() {
     let mut bench = Bench::new();
-    let put = |id: &str, n: u64| on("shipments", id, Change::Put(Put { value: canonical(&json!({ "pallets": n })) }));
+    let put = |id: &str, n: u64| {
+        on("shipments", id, Change::Put(Put { value: canonical(&json!({ "pallets": n })), key: vec![] }))
+    };
     let delete = |id: &str| on("shipments", id, Change::Delete(Unit {}));
     let steps = [
         vec![pallets("b", 1)],

@@ -12,7 +12,8 @@ use countersign_consensus::Leadership;
 use countersign_ledger::Violation;
 use countersign_ledger::store::{Reader, RejectionDetail};
 use countersign_p2p::{Lane, Transport};
-use countersign_proof::{Hash, Leaf, Limits, Outcome, TransactionLeaf};
+use countersign_proof::limits::OPERATIONS_MAX;
+use countersign_proof::{Hash, Leaf, Limits, Operation, Outcome, TransactionLeaf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +89,10 @@ pub struct Recorded {
     pub operation: Option<u32>,
     /// Where a document breaks its schema.
     pub violations: Vec<Violation>,
+    /// The id of the document that holds the unique key.
+    pub existing: Option<String>,
+    /// Of a transaction with a put by key: the ids of what it wrote.
+    pub ids: Vec<String>,
 }
 
 struct Owned {
@@ -256,18 +261,23 @@ impl Submit {
         level: Level,
         missing: Vec<String>,
     ) -> Result<(), NodeError> {
-        let recorded = self.desk.owned.get(&number).and_then(|owned| owned.recorded.clone());
-        let Some((leaf_index, leaf)) = recorded else {
+        let owned = self.desk.owned.get(&number);
+        let recorded = owned.and_then(|owned| Some((owned.transaction.transaction(), owned.recorded.clone()?)));
+        let Some((transaction, (leaf_index, leaf))) = recorded else {
             self.desk.recorded.remove(&(index, number));
             return Ok(());
         };
+        let ids = match transaction.body.operations.iter().any(Operation::is_by_key) {
+            true => self.reader.changes_of(leaf.height, leaf_index, OPERATIONS_MAX)?,
+            false => Vec::new(),
+        };
+        let ids = ids.into_iter().map(|change| change.version.record.id).collect();
         let rejection = match leaf.outcome {
             Outcome::Applied => None,
             Outcome::Rejected => self.reader.rejection(leaf_index)?,
         };
-        let RejectionDetail { operation, detail, violations } =
-            rejection.unwrap_or(RejectionDetail { operation: None, detail: String::new(), violations: Vec::new() });
-        let recorded = Recorded { leaf, leaf_index, level, missing, detail, operation, violations };
+        let RejectionDetail { operation, detail, violations, existing } = rejection.unwrap_or_default();
+        let recorded = Recorded { leaf, leaf_index, level, missing, detail, operation, violations, existing, ids };
         self.desk.answer(number, Answer::Recorded(Box::new(recorded)));
         Ok(())
     }

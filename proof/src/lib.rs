@@ -76,7 +76,7 @@ pub use state_tree::StateTree;
 pub use transaction::{
     Activate, Admit, Append, Approve, Body, DefineCollection, EvolveCollection, Increment, Operation, Precondition,
     Propose, Put, RemoveNode, SetAccount, SetNode, SetOrganisation, SetRules, Signer, Transaction, TransactionBytes,
-    Unit, Withdraw, check_predicate, operation, precondition,
+    Unit, Withdraw, check_pointer, check_predicate, operation, precondition,
 };
 pub use trust::{Anchor, Change, Epoch, PinnedEpoch, Trust};
 pub use trust_bundle::TrustBundle;

@@ -29,6 +29,8 @@ pub const SIGNERS_MAX: usize = 16;
 pub const OPERATIONS_MAX: usize = 1024;
 /// Members of a predicate.
 pub const PREDICATE_MEMBERS_MAX: usize = 16;
+/// Pointers of a unique key or an index of a collection.
+pub const KEY_POINTERS_MAX: usize = 4;
 /// Keys of one account.
 pub const ACCOUNT_KEYS_MAX: usize = 16;
 /// Attributes of one organisation.

@@ -3,7 +3,8 @@
 use crate::hash::tagged;
 use crate::limits::{CALLER_BYTES_MAX, NOTE_BYTES_MAX, OPERATIONS_MAX, SIGNERS_MAX};
 use crate::limits::{
-    DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, PREDICATE_MEMBERS_MAX, PROPOSED_BYTES_MAX, PROPOSED_DEPTH_MAX,
+    DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, KEY_POINTERS_MAX, PREDICATE_MEMBERS_MAX, PROPOSED_BYTES_MAX,
+    PROPOSED_DEPTH_MAX,
 };
 use crate::{Hash, KeyPair, ProofError, Proposed, PublicKey, canonical, check_account, plain_hash, tagged_hash};
 use crate::{check_attributes, check_collection, check_document_id, check_name, check_node, parse_canonical};
@@ -202,6 +203,10 @@ pub struct Put {
     /// Canonical JSON.
     #[prost(bytes = "vec", tag = "1")]
     pub value: Vec<u8>,
+    /// The JSON pointers of a unique key of the collection. When given, the document is the one that holds the key that
+    /// `value` has; when there is none, it is made under the operation's id.
+    #[prost(string, repeated, tag = "2")]
+    pub key: Vec<String>,
 }
 
 /// Makes a collection; needs the governance accounts of a quorum.
@@ -471,8 +476,12 @@ pub(crate) fn check_operation(operation: &Operation) -> Result<Value, ProofError
         Change::Approve(_) | Change::Withdraw(_) => Value::Null,
     };
     match change {
-        Change::Increment(increment) => check_pointer(&increment.pointer)?,
-        Change::Append(append) => check_pointer(&append.pointer)?,
+        Change::Increment(increment) => check_pointer("operation.pointer", &increment.pointer)?,
+        Change::Append(append) => check_pointer("operation.pointer", &append.pointer)?,
+        Change::Put(put) => {
+            ProofError::check_max("operation.put.key", put.key.len(), KEY_POINTERS_MAX)?;
+            put.key.iter().try_for_each(|pointer| check_pointer("operation.put.key", pointer))?;
+        }
         Change::DefineCollection(define) => check_collection("operation.name", &define.name)?,
         Change::SetAccount(set) => check_account("operation.account", &set.account)?,
         Change::SetNode(set) => check_node("operation.node", &set.node)?,
@@ -506,6 +515,11 @@ pub(crate) fn check_operation(operation: &Operation) -> Result<Value, ProofError
 }
 
 impl Operation {
+    /// Whether the document it is of is found by a unique key, and not by the operation's id.
+    pub fn is_by_key(&self) -> bool {
+        matches!(&self.change, Some(operation::Change::Put(put)) if !put.key.is_empty())
+    }
+
     /// Whether it changes how the ledger is run, rather than a document.
     pub fn is_governance(&self) -> bool {
         use operation::Change;
@@ -561,7 +575,7 @@ pub fn check_predicate(field: &'static str, predicate: &Value) -> Result<(), Pro
     };
     ProofError::check_max(field, members.len(), PREDICATE_MEMBERS_MAX)?;
     for (pointer, comparison) in members {
-        check_pointer(pointer)?;
+        check_pointer(field, pointer)?;
         let Value::Object(comparison) = comparison else {
             return Err(wrong("a pointer's comparison is not an object"));
         };
@@ -575,14 +589,11 @@ pub fn check_predicate(field: &'static str, predicate: &Value) -> Result<(), Pro
     Ok(())
 }
 
-fn check_pointer(pointer: &str) -> Result<(), ProofError> {
+/// Checks that `pointer` is a JSON pointer (RFC 6901).
+pub fn check_pointer(field: &'static str, pointer: &str) -> Result<(), ProofError> {
     let escapes_hold = pointer.split('~').skip(1).all(|rest| rest.starts_with('0') || rest.starts_with('1'));
     let begins = pointer.is_empty() || pointer.starts_with('/');
-    if begins && escapes_hold {
-        Ok(())
-    } else {
-        Err(ProofError::malformed("operation.pointer", "not a JSON pointer (RFC 6901)"))
-    }
+    if begins && escapes_hold { Ok(()) } else { Err(ProofError::malformed(field, "not a JSON pointer (RFC 6901)")) }
 }
 
 fn signer_keys(body: &Body) -> Result<Vec<PublicKey>, ProofError> {

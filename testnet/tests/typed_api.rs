@@ -118,6 +118,7 @@ fn a_collection_has_a_typed_api_from_the_moment_it_is_defined() {
     let tag = writes_and_reads(&writer);
     executes_a_keyed_request_once(&mut network, &writer, &tag);
     tells_another_company(&network, &writer);
+    keeps_keys_unique(&network);
     lets_in_whom_it_knows(&network, &writer);
 }
 
@@ -211,6 +212,74 @@ fn tells_another_company(network: &Network, writer: &Caller) {
     for at in [0, 3, 20, 54] {
         assert_eq!(reader.changes(&all[at].0, 55 - at), all[at + 1..], "resumed after {}", all[at].0);
     }
+}
+
+/// Two companies add one key at once, each at its own node: one wins, the other is told whose it is.
+fn keeps_keys_unique(network: &Network) {
+    let schema = json!({
+        "type": "object",
+        "properties": {"number": {"type": "string"}, "seat": {"type": "integer"}},
+        "x-unique": ["/number"],
+        "x-indexes": ["/seat"]
+    });
+    let file = network.layout().root().join("tickets.schema.json");
+    fs::write(&file, schema.to_string()).expect("the network's folder can be written");
+    network.define_collection("tickets", &file).expect("a quorum defines the collection");
+    let companies = [0, 1].map(|n| Caller::new(network, n, &["--read", "*", "--write", "tickets"]));
+    let json = [("Content-Type", "application/json")];
+    let tickets = "/v1/collections/tickets/documents";
+    let within = std::time::Instant::now();
+    // The definition is certified before the other company's node may have applied it.
+    while companies.iter().any(|company| company.get("/v1/collections/tickets").status != 200) {
+        assert!(within.elapsed() < READ_WITHIN, "every node has the collection");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for round in 0..10 {
+        let body = json!({"number": format!("T-{round}"), "seat": round}).to_string();
+        let answers: Vec<Answer> = std::thread::scope(|scope| {
+            let add = |n: usize| {
+                let (company, body) = (&companies[n], &body);
+                scope.spawn(move || company.ask("POST", &format!("{tickets}/{round}-of-{n}"), &json, body))
+            };
+            let both = [add(0), add(1)];
+            both.map(|thread| thread.join().expect("an answer")).into_iter().collect()
+        });
+        let winner = answers.iter().position(|answer| answer.status == 201).expect("one wins");
+        let loser = &answers[1 - winner];
+        assert_eq!((loser.status, &loser.body["code"]), (409, &json!("ALREADY_EXISTS")), "{}", loser.body);
+        assert_eq!(loser.body["existing"], format!("{round}-of-{winner}"));
+    }
+    let company = &companies[1];
+    let by_key = format!("{tickets}?key=/number");
+    let set = company.ask("PUT", &by_key, &json, r#"{"number":"T-3","seat":33}"#);
+    assert_eq!((set.status, &set.body["document"]["version"]), (200, &json!(2)), "{}", set.body);
+    let keyed = [json[0], ("Idempotency-Key", "upsert-1")];
+    let made = company.ask("PUT", &by_key, &keyed, r#"{"number":"T-new","seat":-1}"#);
+    let again = company.ask("PUT", &by_key, &keyed, r#"{"number":"T-new","seat":-1}"#);
+    assert_eq!((made.status, again.status), (201, 201), "{}", again.body);
+    assert_eq!(made.body["transaction"]["id"], again.body["transaction"]["id"]);
+    assert_eq!(made.body["document"]["id"], again.body["document"]["id"]);
+    let named = company.ask("PUT", &format!("{by_key}&id=mine"), &json, r#"{"number":"T-mine"}"#);
+    assert_eq!((named.status, &named.body["document"]["id"]), (201, &json!("mine")));
+    let wrong = company.ask("PUT", &format!("{tickets}?key=/seat"), &json, r#"{"seat":1}"#);
+    assert_eq!((wrong.status, &wrong.body["field"]), (400, &json!("key")));
+    let found = company.get(&format!("{tickets}?filter=%7B%22/number%22:%7B%22eq%22:%22T-3%22%7D%7D")).body;
+    assert_eq!(found["documents"][0]["value"]["seat"], 33, "{found}");
+    let seats = company.get(&format!("{tickets}?sort=-/seat")).body;
+    let seats: Vec<_> =
+        seats["documents"].as_array().expect("a page").iter().map(|d| d["value"]["seat"].clone()).collect();
+    assert_eq!(seats, [33, 9, 8, 7, 6, 5, 4, 2, 1, 0, -1]);
+    says_who_holds_the_key_on_the_command_line(network, set.body["document"]["id"].as_str().expect("an id"));
+}
+
+fn says_who_holds_the_key_on_the_command_line(network: &Network, holder: &str) {
+    let file = network.layout().root().join("ticket.json");
+    fs::write(&file, r#"{"number":"T-3"}"#).expect("the network's folder can be written");
+    let account = format!("{}/ops", network.nodes()[2].organisation);
+    let create = ["submit", "--create", "tickets", "late", "--json", &file.display().to_string(), "--output-json"];
+    let answer = network.cli(&account, &create).expect("runs");
+    let said: Value = serde_json::from_str(&answer.stdout).expect("JSON");
+    assert_eq!((&said["code"], &said["existing"]), (&json!("ALREADY_EXISTS"), &json!(holder)), "{said}");
 }
 
 /// No key, an unknown one, one without the scope, one of another company's node, one that was revoked.

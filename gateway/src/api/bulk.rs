@@ -146,7 +146,7 @@ impl Job<'_> {
         let bytes = canonical(value);
         let of = (if self.put { "put" } else { "create" }, &self.served.name, id, plain_hash(&bytes));
         let key = format!("row {}", plain_hash(&canonical(&of)));
-        let change = if self.put { Change::Put(Put { value: bytes }) } else { Change::Create(bytes) };
+        let change = if self.put { Change::Put(Put { value: bytes, key: Vec::new() }) } else { Change::Create(bytes) };
         let (collection, id) = (self.served.name.clone(), id.to_owned());
         let operation = Operation { collection, id, precondition: None, change: Some(change) };
         let signed = self.api.sign_for(self.caller, Intent::Key(&key), vec![operation])?;

@@ -3,6 +3,7 @@
 use super::Api;
 use super::asked::{Condition, json_body, number};
 use super::caller::Caller;
+use super::operation::Key;
 use super::problem::Problem;
 use super::read::{ReadAsked, Seen};
 use super::write::Write;
@@ -142,8 +143,43 @@ pub(crate) async fn put(
     let (collection, id) = named(path)?;
     let condition = Condition::of(&headers)?;
     let value = api.whole_value(&caller, &collection, &headers, body).await?;
-    let put = Change::Put(Put { value: canonical(&value) });
+    let put = Change::Put(Put { value: canonical(&value), key: Vec::new() });
     api.write_one(&caller, &headers, Write::new(collection, id, put).only_if(condition)).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyAsked {
+    /// The unique key of the collection.
+    key: String,
+    /// The id of the document if it is made.
+    id: Option<String>,
+}
+
+/// `PUT /v1/collections/{c}/documents?key=/ticketNumber`: the whole value of the document that holds the value's key.
+pub(crate) async fn put_by_key(
+    State(api): State<Api>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+    asked: Result<Query<KeyAsked>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Path(collection) = path.map_err(|e| Problem::field("path", e.body_text()))?;
+    let KeyAsked { key, id } = query(asked)?;
+    id.as_ref().map_or(Ok(()), |id| check_document_id("id", id))?;
+    let condition = Condition::of(&headers)?;
+    let key = Key::parse(&key)?.pointers();
+    let served = api.writable(&caller, &collection)?;
+    let unknown = || Problem::field("key", format_args!("{} is no unique key of {collection:?}", key.join(", ")));
+    let index = served.compiled.schema.indexes().unique(&key).ok_or_else(unknown)?;
+    let value = api.whole_value(&caller, &collection, &headers, body).await?;
+    if index.key(&value).is_none() {
+        let detail = format!("body: the document has no scalar at each of {}", index.shown());
+        return Err(Problem::new("INVALID_VALUE", detail).at("body"));
+    }
+    let put = Change::Put(Put { value: canonical(&value), key });
+    api.write_one(&caller, &headers, Write::by_key(collection, id, put).only_if(condition)).await
 }
 
 /// `PATCH`: a merge patch (RFC 7396).

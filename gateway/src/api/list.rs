@@ -14,6 +14,8 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use countersign_ledger::index::{Index, IndexKey};
+use countersign_ledger::store::{Entry, Seek};
 use countersign_ledger::{Filter, Version};
 use countersign_proof::{INTEGER_MAX, check_document_id};
 use serde::{Deserialize, Serialize};
@@ -64,10 +66,11 @@ pub(crate) struct ListAsked {
     height: Option<String>,
     limit: Option<String>,
     pointer: Option<String>,
+    sort: Option<String>,
     time: Option<String>,
 }
 
-/// A page of documents by id.
+/// A page of documents, in one order.
 #[derive(Serialize)]
 struct Page {
     documents: Vec<Seen>,
@@ -78,7 +81,8 @@ struct Page {
     read_height: u64,
 }
 
-/// Where a list goes on: of which height, after which id.
+/// Where a list goes on: of which height, after which document. It holds no key: what that is, is looked up as the caller
+/// sees it.
 struct Cursor {
     height: u64,
     after: String,
@@ -90,24 +94,41 @@ impl Cursor {
     }
 
     fn parse(text: &str) -> Result<Cursor, Problem> {
-        let wrong = || Problem::field("cursor", "not one that a page of this list gave");
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-        let text = String::from_utf8(bytes).map_err(|_| wrong())?;
-        let (height, after) = text.split_once(' ').ok_or_else(wrong)?;
-        check_document_id("cursor", after).map_err(|_| wrong())?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| not_a_cursor())?;
+        let text = String::from_utf8(bytes).map_err(|_| not_a_cursor())?;
+        let (height, after) = text.split_once(' ').ok_or_else(not_a_cursor)?;
+        check_document_id("cursor", after).map_err(|_| not_a_cursor())?;
         Ok(Cursor { height: number("cursor", height)?, after: after.to_owned() })
     }
 }
 
-/// One pass over a collection's documents at one height, as the caller sees them.
+/// One pass over documents of a collection at one height, as the caller sees them.
 struct Scan<'a> {
     api: &'a Api,
     caller: &'a Caller,
     served: &'a Served,
     filter: Option<Filter>,
     height: u64,
+    /// The document to go on after.
     after: String,
+    way: Way<'a>,
     read: usize,
+}
+
+/// Which documents are read, and in which order.
+enum Way<'a> {
+    /// All of them, by id.
+    All,
+    /// Those that an index has for the filter and the order that were asked for.
+    Indexed { index: &'a Index, seek: Seek },
+}
+
+/// Something read on the way: the document of an id, where it was there and may match.
+struct Row {
+    id: String,
+    version: Option<Version>,
+    /// The key it stands under.
+    key: Option<IndexKey>,
 }
 
 /// Why a scan has ended.
@@ -115,8 +136,8 @@ struct Scan<'a> {
 enum End {
     /// Its taker has enough.
     Enough,
-    /// The collection has no more.
-    Collection,
+    /// There is no more.
+    Last,
     /// It has read as much as one request may.
     Budget,
 }
@@ -125,19 +146,23 @@ impl Scan<'_> {
     /// Gives each document that matches, until `take` says that it has enough, which leaves that one out.
     async fn each(&mut self, mut take: impl FnMut(Seen) -> bool) -> Result<End, Problem> {
         while self.read < SCAN_DOCUMENTS_MAX {
-            let rows = self.api.reader.documents_at(&self.served.name, &self.after, self.height, READ_AT_ONCE)?;
+            let rows = self.rows()?;
             let full = rows.len() == READ_AT_ONCE;
             self.read += rows.len();
-            for (id, version) in rows {
-                if let Some(seen) = self.matching(version)?
-                    && !take(seen)
-                {
+            for Row { id, version, key } in rows {
+                let seen = self.matching(version, key.as_ref())?;
+                let matched = seen.is_some();
+                if seen.is_some_and(|seen| !take(seen)) {
                     return Ok(End::Enough);
                 }
-                self.after = id;
+                // Behind what was read, not only what was given, so that a page that reads in vain is not read again. In an
+                // index that would tell where a document stands that the caller may not see.
+                if matched || matches!(self.way, Way::All) {
+                    self.after = id;
+                }
             }
             if !full {
-                return Ok(End::Collection);
+                return Ok(End::Last);
             }
             // Reading blocks; others use these threads too.
             tokio::task::yield_now().await;
@@ -145,15 +170,34 @@ impl Scan<'_> {
         Ok(End::Budget)
     }
 
-    /// The filter judges what the caller sees: what is hidden from him cannot be guessed by asking.
-    fn matching(&self, version: Option<Version>) -> Result<Option<Seen>, Problem> {
-        let Some(version) = version else { return Ok(None) };
-        let seen = self.api.see(self.caller, version)?;
-        let holds = |filter: &Filter, seen: &Seen| seen.value.as_ref().is_some_and(|value| filter.holds(value));
-        Ok(seen.filter(|seen| self.filter.as_ref().is_none_or(|filter| holds(filter, seen))))
+    fn rows(&mut self) -> Result<Vec<Row>, Problem> {
+        let (reader, collection, height) = (&self.api.reader, &self.served.name, self.height);
+        let Way::Indexed { seek, .. } = &mut self.way else {
+            let rows = reader.documents_at(collection, &self.after, height, READ_AT_ONCE)?;
+            return Ok(rows.into_iter().map(|(id, version)| Row { id, version, key: None }).collect());
+        };
+        let row = |Entry { id, key, holds }: Entry| {
+            let version = if holds { reader.document_at(collection, &id, height)? } else { None };
+            Ok(Row { id, version, key: Some(key) })
+        };
+        reader.seek(seek, READ_AT_ONCE)?.into_iter().map(row).collect()
     }
 
-    /// Gives every document that matches; errs where they are too many to read without an index.
+    /// The filter judges what the caller sees, and so does the order: what is hidden from him has no place in it, for a place
+    /// between two documents whose values he sees would tell him the value.
+    fn matching(&self, version: Option<Version>, key: Option<&IndexKey>) -> Result<Option<Seen>, Problem> {
+        let Some(version) = version else { return Ok(None) };
+        let Some(seen) = self.api.see(self.caller, version)? else { return Ok(None) };
+        let value = seen.value.as_ref();
+        let placed = match &self.way {
+            Way::All => true,
+            Way::Indexed { index, .. } => value.and_then(|value| index.key(value)).as_ref() == key,
+        };
+        let holds = |filter: &Filter| value.is_some_and(|value| filter.holds(value));
+        Ok((placed && self.filter.as_ref().is_none_or(holds)).then_some(seen))
+    }
+
+    /// Gives every document that matches; errs where they are too many to read.
     async fn all(&mut self, mut take: impl FnMut(Seen)) -> Result<(), Problem> {
         let end = self.each(|seen| {
             take(seen);
@@ -161,15 +205,67 @@ impl Scan<'_> {
         });
         match end.await? {
             End::Budget => Err(self.index_required()),
-            End::Enough | End::Collection => Ok(()),
+            End::Enough | End::Last => Ok(()),
         }
     }
 
     fn index_required(&self) -> Problem {
         let pointer = self.filter.as_ref().and_then(|filter| filter.pointers().next().map(str::to_owned));
         let what = pointer.map_or("the whole collection".to_owned(), |pointer| format!("the filter at {pointer:?}"));
-        let detail = format!("{what} needs more than {SCAN_DOCUMENTS_MAX} documents read, and no index serves it");
-        Problem::new("INDEX_REQUIRED", detail).at("filter")
+        let why = match &self.way {
+            Way::All => format!("more than {SCAN_DOCUMENTS_MAX} documents read, and no index serves it"),
+            Way::Indexed { index, .. } => {
+                format!("more than {SCAN_DOCUMENTS_MAX} entries of the index {} read: narrow it", index.shown())
+            }
+        };
+        Problem::new("INDEX_REQUIRED", format!("{what} needs {why}")).at("filter")
+    }
+
+    /// Goes on after the document that a cursor names, where the caller sees it.
+    fn go_on(&mut self) -> Result<(), Problem> {
+        let Way::Indexed { index, seek } = &mut self.way else { return Ok(()) };
+        if self.after.is_empty() {
+            return Ok(());
+        }
+        let version = self.api.reader.document_at(&self.served.name, &self.after, self.height)?;
+        let seen = version.map(|version| self.api.see(self.caller, version)).transpose()?.flatten();
+        let key = seen.and_then(|seen| index.key(&seen.value?)).ok_or_else(not_a_cursor)?;
+        seek.after(&key, &self.after);
+        Ok(())
+    }
+}
+
+fn not_a_cursor() -> Problem {
+    Problem::field("cursor", "not one that a page of this list gave")
+}
+
+/// `/departure`, or `-/departure` from the last to the first.
+fn sorting(text: &str) -> Result<(&str, bool), Problem> {
+    let (pointer, descending) = text.strip_prefix('-').map_or((text, false), |pointer| (pointer, true));
+    match pointer.starts_with('/') {
+        true => Ok((pointer, descending)),
+        false => Err(Problem::field("sort", "neither a JSON pointer nor - and a JSON pointer")),
+    }
+}
+
+impl Served {
+    /// The way to the documents that match a filter, in an order.
+    fn way(&self, filter: Option<&Filter>, sort: Option<&str>, height: u64) -> Result<Way<'_>, Problem> {
+        let sort = sort.map(sorting).transpose()?;
+        let (pointer, descending) = sort.map_or((None, false), |(pointer, descending)| (Some(pointer), descending));
+        match (self.compiled.schema.indexes().plan(filter, pointer), pointer) {
+            (Some(plan), _) => {
+                Ok(Way::Indexed { index: plan.index, seek: Seek::new(&self.name, &plan, descending, height) })
+            }
+            (None, None) => Ok(Way::All),
+            (None, Some(pointer)) => {
+                let detail = format!(
+                    "sort at {pointer:?}: no index of {:?} has it last, after nothing but what the filter compares by eq",
+                    self.name
+                );
+                Err(Problem::new("INDEX_REQUIRED", detail).at("sort"))
+            }
+        }
     }
 }
 
@@ -197,11 +293,27 @@ impl Api {
                 (height, after)
             }
         };
-        Ok(Scan { api: self, caller, served, filter, height, after, read: 0 })
+        let way = served.way(filter.as_ref(), asked.sort.as_deref(), height)?;
+        let mut scan = Scan { api: self, caller, served, filter, height, after, way, read: 0 };
+        scan.go_on()?;
+        Ok(scan)
+    }
+
+    /// A pass over all that matches, in no order.
+    async fn scan_all<'a>(
+        &'a self,
+        caller: &'a Caller,
+        served: &'a Served,
+        asked: &ListAsked,
+    ) -> Result<Scan<'a>, Problem> {
+        match asked.sort {
+            Some(_) => Err(Problem::field("sort", "what is counted or added up has no order")),
+            None => self.scan(caller, served, asked).await,
+        }
     }
 }
 
-/// `GET /v1/collections/{c}/documents`: a page by id.
+/// `GET /v1/collections/{c}/documents`: a page.
 pub(crate) async fn documents(
     State(api): State<Api>,
     caller: Caller,
@@ -227,7 +339,7 @@ pub(crate) async fn documents(
         return Err(scan.index_required());
     }
     let (height, after) = (scan.height, scan.after);
-    let next = (end != End::Collection).then(|| Cursor { height, after }.text());
+    let next = (end != End::Last).then(|| Cursor { height, after }.text());
     Ok(Json(Page { documents, next, read_height: height }).into_response())
 }
 
@@ -239,7 +351,7 @@ pub(crate) async fn count(
     asked: Result<Query<ListAsked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let served = api.collection(&named(path)?)?;
-    let mut scan = api.scan(&caller, &served, &query(asked)?).await?;
+    let mut scan = api.scan_all(&caller, &served, &query(asked)?).await?;
     let mut count = 0_u64;
     scan.all(|_| count += 1).await?;
     Ok(Json(json!({ "count": count, "read_height": scan.height })).into_response())
@@ -255,7 +367,7 @@ pub(crate) async fn sum(
     let served = api.collection(&named(path)?)?;
     let asked = query(asked)?;
     let pointer = asked.pointer.clone().ok_or_else(|| Problem::field("pointer", "a JSON pointer is needed"))?;
-    let mut scan = api.scan(&caller, &served, &asked).await?;
+    let mut scan = api.scan_all(&caller, &served, &asked).await?;
     let (mut sum, mut count, mut skipped) = (0_i128, 0, 0);
     let adding = scan.all(|seen| {
         let value = seen.value.as_ref().and_then(|value| value.pointer(&pointer));

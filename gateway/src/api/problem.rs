@@ -128,6 +128,7 @@ impl Problem {
         let mut problem = Problem::new(response.code, response.detail);
         problem.said.pointers = response.violations.into_iter().map(pointer).collect();
         problem.said.operation = response.operation;
+        problem.said.existing = response.existing;
         problem.said.transaction = Some(hex::encode(&response.transaction_id));
         problem.said.height = response.height;
         problem

@@ -11,7 +11,7 @@ pub const API_ROUTES: [(&str, &[&str]); 12] = [
     ("/openapi.json", &["GET"]),
     ("/v1/collections", &["GET"]),
     ("/v1/collections/{collection}", &["GET"]),
-    ("/v1/collections/{collection}/documents", &["GET"]),
+    ("/v1/collections/{collection}/documents", &["GET", "PUT"]),
     ("/v1/collections/{collection}/documents/{id}", &["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ("/v1/collections/{collection}/documents/{id}/versions", &["GET"]),
     ("/v1/collections/{collection}/bulk", &["POST"]),
@@ -30,7 +30,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(api: Api) -> Router<S> {
         .route("/openapi.json", get(openapi::openapi))
         .route("/v1/collections", get(list::collections))
         .route("/v1/collections/{collection}", get(list::collection))
-        .route("/v1/collections/{collection}/documents", get(list::documents))
+        .route("/v1/collections/{collection}/documents", get(list::documents).put(document::put_by_key))
         .route("/v1/collections/{collection}/documents/{id}", document)
         .route("/v1/collections/{collection}/documents/{id}/versions", get(document::versions))
         .route("/v1/collections/{collection}/bulk", post(bulk::bulk))

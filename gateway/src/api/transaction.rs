@@ -16,6 +16,7 @@ use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use countersign_ledger::store::RejectionDetail;
 use countersign_proof::limits::OPERATIONS_MAX;
 use countersign_proof::{Hash, Leaf, Outcome};
 use countersign_proto::v1;
@@ -60,6 +61,9 @@ struct Status {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pointers: Vec<Pointer>,
+    /// The id of the document that holds the unique key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing: Option<String>,
 }
 
 /// `GET /v1/transactions/{id}`. Not its operations: what they hold is read as documents, by the rules.
@@ -85,7 +89,7 @@ pub(crate) async fn status(
     let rejection = api.reader.rejection(used.leaf)?;
     let own = countersign_proof::organisation_of(&leaf.by) == caller.organisation();
     // Why it was rejected may tell of a document: its own organisation alone reads it.
-    let (detail, violations) = rejection.filter(|_| own).map(|r| (r.detail, r.violations)).unwrap_or_default();
+    let RejectionDetail { detail, violations, existing, .. } = rejection.filter(|_| own).unwrap_or_default();
     let recorded = Recorded {
         id: id.to_string(),
         outcome: if leaf.outcome == Outcome::Applied { "applied" } else { "rejected" },
@@ -95,7 +99,7 @@ pub(crate) async fn status(
         missing: Vec::new(),
     };
     let pointers = violations.into_iter().map(|v| Pointer { pointer: v.pointer, keyword: v.keyword }).collect();
-    Ok(Json(Status { recorded, by: leaf.by, code: leaf.code, detail, pointers }).into_response())
+    Ok(Json(Status { recorded, by: leaf.by, code: leaf.code, detail, pointers, existing }).into_response())
 }
 
 impl Api {

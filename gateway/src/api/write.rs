@@ -7,7 +7,7 @@ use super::catalogue::Served;
 use super::document::etag;
 use super::problem::Problem;
 use super::read::Seen;
-use super::signing::{Intent, Signed, chance};
+use super::signing::{GatewayAccount, Intent, Signed, chance};
 use axum::Json;
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -23,7 +23,9 @@ use std::sync::Arc;
 /// One operation on one document.
 pub(crate) struct Write {
     collection: String,
-    id: String,
+    /// None where the ledger finds the document by its key, and a new one gets an id of ours.
+    id: Option<String>,
+    by_key: bool,
     condition: Condition,
     change: Change,
 }
@@ -61,7 +63,12 @@ pub(crate) struct Recorded {
 
 impl Write {
     pub(crate) fn new(collection: String, id: String, change: Change) -> Write {
-        Write { collection, id, condition: Condition::None, change }
+        Write { collection, id: Some(id), by_key: false, condition: Condition::None, change }
+    }
+
+    /// Of the document that holds the key which `change` names; made under this id when there is none.
+    pub(crate) fn by_key(collection: String, id: Option<String>, change: Change) -> Write {
+        Write { collection, id, by_key: true, condition: Condition::None, change }
     }
 
     pub(crate) fn only_if(mut self, condition: Condition) -> Write {
@@ -69,7 +76,7 @@ impl Write {
         self
     }
 
-    fn operation(&self) -> Operation {
+    fn operation(&self, id: &str) -> Operation {
         let condition = match self.condition {
             Condition::None => None,
             Condition::Absent => Some(Ledgers::Absent(Unit {})),
@@ -77,7 +84,7 @@ impl Write {
         };
         Operation {
             collection: self.collection.clone(),
-            id: self.id.clone(),
+            id: id.to_owned(),
             precondition: condition.map(|condition| Precondition { condition: Some(condition) }),
             change: Some(self.change.clone()),
         }
@@ -162,9 +169,13 @@ impl Api {
         intent: Intent<'_>,
         operations: Vec<Operation>,
     ) -> Result<Signed, Problem> {
-        let none = || Problem::new("NO_GATEWAY_ACCOUNT", "this node has no gateway account, so that it only reads");
-        let account = self.account.as_ref().ok_or_else(none)?;
+        let account = self.gateway_account()?;
         Ok(account.sign(&self.genesis.hash(), &caller.account, intent, operations, now_ms()))
+    }
+
+    fn gateway_account(&self) -> Result<&GatewayAccount, Problem> {
+        let none = || Problem::new("NO_GATEWAY_ACCOUNT", "this node has no gateway account, so that it only reads");
+        self.account.as_deref().ok_or_else(none)
     }
 
     /// Hands a signed transaction on and waits.
@@ -187,15 +198,21 @@ impl Api {
     ) -> Result<Response, Problem> {
         let wait = Wait::of(headers);
         let intent = idempotency_key(headers)?.map_or_else(|| Intent::Once(chance()), Intent::Key);
-        let signed = self.sign_for(caller, intent, vec![write.operation()])?;
+        let id = match &write.id {
+            Some(id) => id.clone(),
+            // A function of the request, as all of the body must be, and nothing that can be guessed.
+            None => hex::encode(self.gateway_account()?.nonce(&caller.account, intent)),
+        };
+        let signed = self.sign_for(caller, intent, vec![write.operation(&id)])?;
         let response = self.submit(signed.bytes, wait).await?;
         let recorded = match response.outcome() {
             v1::Outcome::Rejected => return Err(Problem::rejected(response)),
             _ => recorded(&response),
         };
-        let version = match response.height {
-            Some(height) => self.written(&write.collection, &write.id, &signed.id, height)?,
-            None => None,
+        let version = match (response.height, response.leaf_index) {
+            (Some(height), Some(leaf)) if write.by_key => self.written_by(height, leaf)?,
+            (Some(height), _) => self.written(&write.collection, &id, &signed.id, height)?,
+            (None, _) => None,
         };
         let made = version.as_ref().is_some_and(|(_, made)| *made);
         let document = match version {
@@ -215,6 +232,18 @@ impl Api {
         tag.map(|tag| headers.insert(ETAG, tag));
         wait.named.map(|named| headers.insert("preference-applied", HeaderValue::from_static(named)));
         Ok(answer)
+    }
+
+    /// The version that the one operation of a leaf's transaction wrote, and whether the document was not there before.
+    fn written_by(&self, height: u64, leaf: u64) -> Result<Option<(countersign_ledger::Version, bool)>, Problem> {
+        let Some(change) = self.reader.changes_of(height, leaf, 1)?.pop() else { return Ok(None) };
+        let record = &change.version.record;
+        let before = match record.version {
+            1 => None,
+            number => self.reader.version(&record.collection, &record.id, number - 1)?,
+        };
+        let made = before.is_none_or(|before| before.value.is_none());
+        Ok(Some((change.version, made)))
     }
 
     /// The version that a transaction wrote of a document, and whether the document was not there before.

@@ -66,7 +66,10 @@ fn described(change: &Change) -> Described<'_> {
     match change {
         Change::Create(json) => says("create", None, vec![], Some(json)),
         Change::Replace(json) => says("replace", None, vec![], Some(json)),
-        Change::Put(put) => says("put", None, vec![], Some(&put.value)),
+        Change::Put(put) => {
+            let by = (!put.key.is_empty()).then(|| ("by the key", visible(&put.key.join(", "))));
+            says("put", None, by.into_iter().collect(), Some(&put.value))
+        }
         Change::Patch(json) => says("patch", None, vec![], Some(json)),
         Change::Delete(_) => says("delete", None, vec![], None),
         Change::Increment(increment) => {

@@ -10,7 +10,8 @@ use countersign_ledger::judge;
 use countersign_ledger::store::{Ledger, MemoryKv, Position, Reader};
 use countersign_proof::operation::Change;
 use countersign_proof::{
-    Body, Checkpoint, Genesis, Hash, KeyPair, Note, Operation, Proposal, ProposalHeader, Signer, VerifierKey,
+    Body, Checkpoint, DefineCollection, Genesis, Hash, KeyPair, Note, Operation, Proposal, ProposalHeader, Signer,
+    VerifierKey, canonical,
 };
 use countersign_proto::Claims;
 use prost::Message;
@@ -78,6 +79,28 @@ impl Network {
         let (id, bytes) = self.transaction(operations);
         self.append_block(vec![bytes]);
         id
+    }
+
+    /// Defines a collection to which acme.example writes, with the governance of a quorum.
+    pub fn define(&mut self, name: &str, schema: &Value) {
+        let access = serde_json::json!({"engine": "writers/v1", "write": ["acme.example"]});
+        let definition = canonical(&serde_json::json!({ "access": access, "schema": schema }));
+        let define = Change::DefineCollection(DefineCollection { name: name.into(), definition });
+        let accounts = ["acme.example", "bolt.example", "cargo.example"];
+        let keys: Vec<KeyPair> = accounts.iter().map(|name| self.key(&format!("{name}/governance"))).collect();
+        let signer = |(account, key): (&&str, &KeyPair)| Signer {
+            account: (*account).to_owned(),
+            public_key: key.public().as_bytes().to_vec(),
+        };
+        self.nonces += 1;
+        let body = Body {
+            genesis: self.genesis.hash().0.to_vec(),
+            nonce: u128::from(self.nonces).to_be_bytes().to_vec(),
+            operations: vec![Operation { change: Some(define), ..Operation::default() }],
+            signers: accounts.iter().zip(&keys).map(signer).collect(),
+            ..Body::default()
+        };
+        self.append_block(vec![body.sign(&keys.iter().collect::<Vec<_>>())]);
     }
 
     /// Blocks with these counts of transactions, each of one new document.

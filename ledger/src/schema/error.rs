@@ -93,6 +93,14 @@ pub enum SchemaError {
         /// Where.
         pointer: String,
     },
+    /// A unique key or an index is not declared as it must be.
+    #[error("{pointer:?}: {reason}")]
+    Key {
+        /// Where.
+        pointer: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The validator would not compile the schema, although it passed every check above.
     #[error("schema: does not compile: {reason}")]
     Compile {

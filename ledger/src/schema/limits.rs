@@ -27,6 +27,13 @@ pub const IN_PLACE_DEPTH_MAX: usize = 32;
 /// Entries of all in-place expansions of a schema together: bounds the memory of a compiled schema.
 pub const EXPANSION_MAX: usize = 256 * 1024;
 
+/// Unique keys of a collection.
+pub const UNIQUE_KEYS_MAX: usize = 8;
+/// Indexes of a collection, its unique keys not among them.
+pub const INDEXES_MAX: usize = 8;
+/// Bytes of a document's key in one unique key or index, encoded.
+pub const KEY_BYTES_MAX: usize = 512;
+
 /// Levels of arrays and objects in a document.
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// Units of work of one validation; a unit is about one keyword judging one value, and takes up to about 10 ns.

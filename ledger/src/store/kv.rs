@@ -40,8 +40,13 @@ pub trait Kv: Send + Sync + 'static {
     /// The pairs with `from <= key < to`, ascending, at most `limit` of them.
     fn scan(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError>;
 
+    /// The pairs with `from <= key < to`, descending, at most `limit` of them.
+    fn scan_back(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError>;
+
     /// The last pair with `from <= key < to`.
-    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError>;
+    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError> {
+        Ok(self.scan_back(family, from, to, 1)?.pop())
+    }
 
     /// Applies the whole batch, in order.
     fn write(&self, batch: Batch) -> Result<(), KvError>;

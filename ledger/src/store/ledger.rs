@@ -6,6 +6,7 @@ use super::reader::{Reader, tree_node};
 use super::rows::*;
 use super::{Position, RocksKv};
 use crate::execute::{Fate, MEMBERS_CURRENT, next_version};
+use crate::index::{IndexChanges, Move, Place};
 use crate::rejection::Rejection;
 use crate::state::IdUse;
 use crate::{Block, Chain, Definition, Executor, Frontier, Judged, LedgerError, StateReader, Version};
@@ -160,7 +161,8 @@ impl Ledger {
             v: 1,
         };
         self.put_leaves(block.first, &block.leaves, &seal, &mut batch);
-        put_indexes(&block, &mut batch);
+        put_lookups(&block, &mut batch);
+        self.put_indexes(block.height, &block.indexes, &mut batch)?;
         put_proposal(position, &judged, &seal, &mut batch);
         let log_root = self.finish(seal.clone(), judged.digest, Some(position), batch)?;
         Ok(Appended { seal, log_root, block })
@@ -202,6 +204,36 @@ impl Ledger {
             newest.insert((&record.collection[..], &record.id[..]), version);
         }
         commit(&*self.kv, height, newest.into_values(), batch)
+    }
+
+    /// What holds a unique key now, and what was indexed from when until when. A row that ends is moved to where it says
+    /// so: the cost is that of the keys that changed, however many documents there are.
+    fn put_indexes(&self, height: u64, changes: &IndexChanges, batch: &mut Batch) -> Result<(), LedgerError> {
+        for (place, holder) in &changes.holders {
+            let key = index_key(&place.collection, place.index, place.key.as_bytes());
+            match holder {
+                Some(id) => batch.put(HOLDERS, key, id.as_bytes()),
+                None => batch.delete(HOLDERS, key),
+            }
+        }
+        for ((collection, index, id), Move { before, now }) in &changes.moves {
+            if before == now {
+                continue;
+            }
+            if let Some(key) = before {
+                let row_key = |end| indexed_key(collection, *index, key.as_bytes(), id, end);
+                let open = row_key(NOT_ENDED);
+                let missing = || KvError::Corrupt { family: INDEXED, message: format!("{id:?} has no row to end") };
+                let row = self.kv.get(INDEXED, &open)?.ok_or_else(missing)?;
+                batch.delete(INDEXED, open);
+                batch.put(INDEXED, row_key(height), row);
+            }
+            if let Some(key) = now {
+                let row = IndexedRow { from: height, id: id.clone() }.encode_to_vec();
+                batch.put(INDEXED, indexed_key(collection, *index, key.as_bytes(), id, NOT_ENDED), row);
+            }
+        }
+        Ok(())
     }
 
     fn put_leaves(&mut self, first: u64, leaves: &[Vec<u8>], seal: &SealLeaf, batch: &mut Batch) {
@@ -268,7 +300,7 @@ fn next_members(block: &Block) -> Option<Hash> {
         .map(|value| countersign_proof::plain_hash(&canonical(value)))
 }
 
-fn put_indexes(block: &Block, batch: &mut Batch) {
+fn put_lookups(block: &Block, batch: &mut Batch) {
     for (id, used) in &block.ids {
         batch.put(IDS, id.0, IdRow::of(used).encode_to_vec());
     }
@@ -288,6 +320,7 @@ fn rejection_row(rejection: &Rejection) -> RejectionRow {
         detail: rejection.detail.clone(),
         pointers: rejection.violations.iter().map(|v| v.pointer.clone()).collect(),
         keywords: rejection.violations.iter().map(|v| v.keyword.clone()).collect(),
+        existing: rejection.existing.clone(),
     }
 }
 
@@ -319,6 +352,10 @@ impl StateReader for Reader {
 
     fn key_used(&self, key: &PublicKey) -> Result<bool, KvError> {
         self.key_stands(key)
+    }
+
+    fn holder(&self, place: &Place) -> Result<Option<String>, KvError> {
+        self.holder_of(place)
     }
 
     fn root_at(&self, size: u64) -> Result<Option<Hash>, KvError> {

@@ -93,13 +93,13 @@ impl Kv for MemoryKv {
         Ok(range.take(limit).map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }
 
-    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError> {
+    fn scan_back(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError> {
         if from >= to {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let inner = self.inner.lock().expect("no panic under the lock");
-        let mut range = inner.pairs.range((family, from.to_vec())..(family, to.to_vec()));
-        Ok(range.next_back().map(|((_, key), value)| (key.clone(), value.clone())))
+        let range = inner.pairs.range((family, from.to_vec())..(family, to.to_vec()));
+        Ok(range.rev().take(limit).map(|((_, key), value)| (key.clone(), value.clone())).collect())
     }
 
     fn write(&self, batch: Batch) -> Result<(), KvError> {

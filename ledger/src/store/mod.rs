@@ -7,12 +7,14 @@ mod memory;
 mod reader;
 mod rocks;
 mod rows;
+mod seek;
 
 pub use commitment::STATE_HEIGHTS_KEPT;
 pub use ledger::{Appended, Ledger, open_database};
 pub use memory::MemoryKv;
 pub use reader::{Change, FoundTransaction, KeptCosignature, Reader, RejectionDetail, StoredBlock};
 pub use rocks::RocksKv;
+pub use seek::{Entry, Seek};
 
 /// Where an entry stands in the Raft log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

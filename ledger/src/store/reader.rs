@@ -40,7 +40,7 @@ pub struct FoundTransaction {
 }
 
 /// Why a transaction was rejected, in this node's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RejectionDetail {
     /// Which operation; none when it is the transaction itself.
     pub operation: Option<u32>,
@@ -48,6 +48,8 @@ pub struct RejectionDetail {
     pub detail: String,
     /// Where a document breaks its schema.
     pub violations: Vec<Violation>,
+    /// The id of the document that holds the unique key.
+    pub existing: Option<String>,
 }
 
 /// One version that a block wrote.
@@ -108,6 +110,10 @@ impl Reader {
         Reader { kv, genesis }
     }
 
+    pub(super) fn kv(&self) -> &dyn Kv {
+        &*self.kv
+    }
+
     /// The genesis hash of the ledger.
     pub fn genesis(&self) -> Hash {
         self.genesis
@@ -159,7 +165,7 @@ impl Reader {
         let row: RejectionRow = decode(REJECTIONS, &bytes)?;
         let pairs = row.pointers.into_iter().zip(row.keywords);
         let violations = pairs.map(|(pointer, keyword)| Violation { pointer, keyword }).collect();
-        Ok(Some(RejectionDetail { operation: row.operation, detail: row.detail, violations }))
+        Ok(Some(RejectionDetail { operation: row.operation, detail: row.detail, violations, existing: row.existing }))
     }
 
     /// A leaf's bytes.
@@ -361,7 +367,7 @@ impl Reader {
         rows.into_iter().map(|(key, bytes)| self.change(&key, &bytes)).collect()
     }
 
-    fn change(&self, key: &[u8], bytes: &[u8]) -> Result<Change, KvError> {
+    pub(super) fn change(&self, key: &[u8], bytes: &[u8]) -> Result<Change, KvError> {
         let corrupt = |message: &str| KvError::Corrupt { family: CHANGES, message: message.to_owned() };
         let row: ChangeRow = decode(CHANGES, bytes)?;
         let (height, order) = key.split_first_chunk::<8>().ok_or_else(|| corrupt("a short key"))?;

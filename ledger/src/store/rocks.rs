@@ -94,16 +94,15 @@ impl Kv for RocksKv {
         pairs.map(|pair| pair.map(|(k, v)| (k.into_vec(), v.into_vec())).map_err(|e| self.failed(e))).collect()
     }
 
-    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError> {
+    fn scan_back(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError> {
         if from >= to {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let mut options = checked_reads();
         options.set_iterate_lower_bound(from.to_vec());
         options.set_iterate_upper_bound(to.to_vec());
-        let mut pairs = self.db.iterator_cf_opt(self.family(family), options, IteratorMode::End);
-        let last = pairs.next().transpose().map_err(|e| self.failed(e))?;
-        Ok(last.map(|(k, v)| (k.into_vec(), v.into_vec())))
+        let pairs = self.db.iterator_cf_opt(self.family(family), options, IteratorMode::End).take(limit);
+        pairs.map(|pair| pair.map(|(k, v)| (k.into_vec(), v.into_vec())).map_err(|e| self.failed(e))).collect()
     }
 
     fn write(&self, batch: Batch) -> Result<(), KvError> {

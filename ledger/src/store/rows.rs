@@ -3,6 +3,7 @@
 use super::Position;
 use super::kv::{Family, KvError};
 use crate::execute::Chain;
+use crate::index::IndexId;
 use crate::state::{IdUse, Version};
 use countersign_proof::{Hash, VersionRecord, canonical, parse_canonical};
 use prost::Message;
@@ -25,6 +26,10 @@ pub(crate) const DOCUMENTS: Family = "documents";
 pub(crate) const HISTORY: Family = "history";
 /// Height and order to a [`ChangeRow`].
 pub(crate) const CHANGES: Family = "changes";
+/// Collection, index and key to the id of the document that holds the unique key.
+pub(crate) const HOLDERS: Family = "holders";
+/// Collection, index, key, id and the height where it ended to an [`IndexedRow`].
+pub(crate) const INDEXED: Family = "indexed";
 /// Public keys that have ever stood on the ledger.
 pub(crate) const KEYS: Family = "keys";
 /// Nodes of the state tree.
@@ -43,7 +48,7 @@ pub(crate) const COSIGNED: Family = "cosigned";
 pub(crate) const META: Family = "meta";
 
 /// Every family of the ledger database.
-pub(crate) const FAMILIES: [Family; 17] = [
+pub(crate) const FAMILIES: [Family; 19] = [
     BLOCKS,
     LEAVES,
     TREE,
@@ -53,6 +58,8 @@ pub(crate) const FAMILIES: [Family; 17] = [
     DOCUMENTS,
     HISTORY,
     CHANGES,
+    HOLDERS,
+    INDEXED,
     KEYS,
     STATE_NODES,
     STATE_STALE,
@@ -149,7 +156,22 @@ pub(crate) struct RejectionRow {
     pub(crate) pointers: Vec<String>,
     #[prost(string, repeated, tag = "4")]
     pub(crate) keywords: Vec<String>,
+    #[prost(string, optional, tag = "5")]
+    pub(crate) existing: Option<String>,
 }
+
+/// From when on a document had a key. Until when stands in the row's own key, so that a row is never read but to be shown
+/// or ended, and each row can be judged alone.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct IndexedRow {
+    #[prost(uint64, tag = "1")]
+    pub(crate) from: u64,
+    #[prost(string, tag = "2")]
+    pub(crate) id: String,
+}
+
+/// Stands for the height where a row ends that has not ended.
+pub(crate) const NOT_ENDED: u64 = u64::MAX;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct CosignatureRow {
@@ -236,6 +258,16 @@ pub(crate) fn document_key(collection: &str, id: &str) -> Vec<u8> {
 
 pub(crate) fn history_key(collection: &str, id: &str, version: u64) -> Vec<u8> {
     [collection.as_bytes(), b"\0", id.as_bytes(), b"\0", &version.to_be_bytes()].concat()
+}
+
+/// A key is as long as its parts say, and the index's name has 16 bytes, so that nothing need end them.
+pub(crate) fn index_key(collection: &str, index: IndexId, key: &[u8]) -> Vec<u8> {
+    [collection.as_bytes(), b"\0", &index.0, key].concat()
+}
+
+/// An id holds no control character, so a zero byte ends it.
+pub(crate) fn indexed_key(collection: &str, index: IndexId, key: &[u8], id: &str, end: u64) -> Vec<u8> {
+    [&index_key(collection, index, key)[..], id.as_bytes(), b"\0", &end.to_be_bytes()].concat()
 }
 
 pub(crate) fn tree_key(level: u32, index: u64) -> Vec<u8> {

@@ -43,15 +43,17 @@ impl Api {
         let transaction = Transaction::parse(found.bytes, &self.genesis.hash(), bytes_max)?;
         let shown = self.sight.sees_transaction(Some(&caller.claims.sub), &transaction, found.height)?;
         let rejection = self.reader.rejection(found.leaf_index)?.filter(|_| shown);
-        let (detail, violations) = rejection.map(|r| (r.detail, r.violations)).unwrap_or_default();
+        let rejection = rejection.unwrap_or_default();
         Ok(v1::GetTransactionResponse {
             redacted: !shown,
             transaction: if shown { transaction.bytes } else { Vec::new() },
             leaf_index: found.leaf_index,
             leaf: found.leaf,
             height: found.height,
-            detail,
-            violations: violations
+            detail: rejection.detail,
+            existing: rejection.existing,
+            violations: rejection
+                .violations
                 .into_iter()
                 .map(|v| v1::Violation { pointer: v.pointer, keyword: v.keyword })
                 .collect(),

@@ -94,7 +94,7 @@ fn respond(sequence: u64, id: Hash, answer: Answer) -> Result<v1::SubmitResponse
                 .fact("height", height))
         }
         Answer::Recorded(recorded) => {
-            let Recorded { leaf, leaf_index, level, missing, detail, operation, violations } = *recorded;
+            let Recorded { leaf, leaf_index, level, missing, detail, operation, violations, existing, ids } = *recorded;
             let outcome = match leaf.outcome {
                 Outcome::Applied => v1::Outcome::Applied,
                 Outcome::Rejected => v1::Outcome::Rejected,
@@ -115,6 +115,8 @@ fn respond(sequence: u64, id: Hash, answer: Answer) -> Result<v1::SubmitResponse
                 leaf_index: Some(leaf_index),
                 height: Some(leaf.height),
                 missing,
+                existing,
+                ids,
                 ..response
             })
         }

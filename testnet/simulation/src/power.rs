@@ -128,9 +128,9 @@ impl Kv for Disk {
         self.kv.scan(family, from, to, limit)
     }
 
-    fn last(&self, family: Family, from: &[u8], to: &[u8]) -> Result<Option<Pair>, KvError> {
+    fn scan_back(&self, family: Family, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, KvError> {
         self.read()?;
-        self.kv.last(family, from, to)
+        self.kv.scan_back(family, from, to, limit)
     }
 
     fn write(&self, batch: Batch) -> Result<(), KvError> {

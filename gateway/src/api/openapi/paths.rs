@@ -107,10 +107,26 @@ pub(super) fn collection(name: &str, type_name: &str) -> Paths {
         "patch": one("patch", "Merge a patch into a document (RFC 7396)", Some(patch), conditions()),
         "delete": one("delete", "Delete a document; its versions stay", None, conditions()),
     });
-    let list_parameters = [read.to_vec(), ["filter", "cursor", "limit"].map(parameter).to_vec()].concat();
-    let page = answer("Documents by id", &reference(&format!("{type_name}Page")), &[]);
+    let list_parameters = [read.to_vec(), ["filter", "sort", "cursor", "limit"].map(parameter).to_vec()].concat();
+    let page = answer(
+        "Documents: by `sort`, else by id, or in the order of the index that serves the filter",
+        &reference(&format!("{type_name}Page")),
+        &[],
+    );
     let list =
         operation(&format!("list{type_name}"), name, "List documents", list_parameters, None, &[("200", page)], &[]);
+    let by_key = operation(
+        &format!("upsert{type_name}"),
+        name,
+        "Set the document that holds the value's unique key, or make it",
+        vec![parameter("key"), parameter("newId"), parameter("idempotencyKey"), parameter("prefer")]
+            .into_iter()
+            .chain(conditions())
+            .collect(),
+        Some(body(&[JSON], &value)),
+        &made(),
+        &WRITE_PROBLEMS,
+    );
     let versions = operation(
         &format!("versionsOf{type_name}"),
         name,
@@ -150,7 +166,7 @@ pub(super) fn collection(name: &str, type_name: &str) -> Paths {
         &[408, 415, 422, 501],
     );
     let mut paths = Paths::new();
-    paths.insert(format!("{base}/documents"), json!({ "get": list }));
+    paths.insert(format!("{base}/documents"), json!({ "get": list, "put": by_key }));
     paths.insert(format!("{base}/documents/{{id}}"), documents);
     paths.insert(format!("{base}/documents/{{id}}/versions"), json!({ "get": versions }));
     paths.insert(format!("{base}/count"), json!({ "get": count }));
@@ -302,7 +318,7 @@ pub(super) fn common_schemas(components: &mut Components) {
         "missing": { "type": "array", "items": text() }
     });
     let mut status = recorded.clone();
-    let of_status = json!({ "by": text(), "code": text(), "detail": text(), "pointers": pointers });
+    let of_status = json!({ "by": text(), "code": text(), "detail": text(), "pointers": pointers, "existing": text() });
     status.as_object_mut().expect("an object").extend(of_status.as_object().cloned().unwrap_or_default());
     let problem = json!({
         "type": text(), "title": text(), "status": integer(), "code": text(), "detail": text(), "field": text(),
@@ -320,7 +336,7 @@ pub(super) fn common_schemas(components: &mut Components) {
         "items": { "type": "object", "required": ["op", "collection", "id"], "additionalProperties": true, "properties": {
             "op": { "type": "string",
                     "enum": ["create", "put", "replace", "patch", "delete", "increment", "append"] },
-            "collection": text(), "id": text(), "value": {}, "pointer": text(), "by": integer(),
+            "collection": text(), "id": text(), "value": {}, "pointer": text(), "by": integer(), "key": {},
             "if": { "type": "object", "additionalProperties": true }
         } }
     });
@@ -372,6 +388,13 @@ pub(super) fn parameters() -> Value {
         "version": of("query", "version", "This version of the document", number()),
         "proof": of("query", "proof", "Whether to add a state proof", json!({ "type": "boolean" })),
         "filter": of("query", "filter", "JSON pointers to comparisons: {\"/status\":{\"eq\":\"open\"}}", text()),
+        "sort": of("query", "sort", "An indexed JSON pointer to order by, with - before it from the last to the first. \
+                   Documents without a scalar there are left out", text()),
+        "key": { "name": "key", "in": "query", "required": true, "schema": text(),
+                 "description": "The unique key: its JSON pointer, or an array of them as JSON" },
+        "newId": of("query", "id", "The id of the document if it is made; one that is not guessed when absent", json!({
+            "type": "string", "minLength": 1, "maxLength": 256
+        })),
         "cursor": of("query", "cursor", "The `next` of the page before", text()),
         "limit": of("query", "limit", "Rows of the page", rows),
         "from": of("query", "from", "The first version", number()),
