@@ -5,7 +5,7 @@
 //! are followed. Nothing is searched for: branches are compared by their place, so the work is small, and bounded.
 //!
 //! It speaks of validity alone. A widened schema can take more work to judge, so that a document close to
-//! [`limits::WORK_MAX`] may pass the limit; the version on the ledger stays.
+//! [`super::limits::WORK_MAX`] may pass the limit; the version on the ledger stays.
 mod applied;
 mod keywords;
 mod place;
