@@ -80,6 +80,10 @@ impl Schema {
         options: ValidationOptions<'_>,
         remotes: &Registry<'_>,
     ) -> Result<Self, SchemaError> {
+        // Whether two identifiers meet, and which comes first, must not depend on the order that members are written in.
+        let mut sorted = schema.clone();
+        sorted.sort_all_objects();
+        let schema = &sorted;
         let resource = draft.create_resource_ref(schema);
         let base = base_of(remotes, resource.id())?;
         let registry = remotes.add(base.as_str(), resource).map_err(unplaced)?.retriever(Closed).draft(draft);
