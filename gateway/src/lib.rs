@@ -16,6 +16,7 @@ mod api_keys;
 mod asked;
 mod door;
 mod explorer;
+mod graphql;
 mod health;
 mod limits;
 mod links;

@@ -70,6 +70,33 @@ pub(crate) const EVENTS_WAITING_MAX: usize = 8;
 /// A reader that takes no event for so long is cut off; it resumes from its cursor.
 pub(crate) const READER_STALL_MAX: Duration = Duration::from_secs(10);
 
+/// Bytes of a GraphQL document.
+pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;
+/// Words and signs of a GraphQL document: its parser takes time for each.
+pub(crate) const QUERY_TOKENS_MAX: usize = 4_096;
+/// Open brackets of a GraphQL document, one in the other: its parser takes stack for each.
+pub(crate) const QUERY_BRACKETS_MAX: usize = 48;
+/// Selections of a GraphQL operation, one in the other, its fragments put in their places.
+pub(crate) const QUERY_DEPTH_MAX: usize = 32;
+/// What a GraphQL request may cost: a field 1 for each row it is in, and what `graphql::cost` says for those that read more.
+pub(crate) const QUERY_COST_MAX: usize = 10_000;
+/// Fields that one GraphQL answer resolves, and what it may tell of its own schema with them.
+pub(crate) const RESOLVED_FIELDS_MAX: usize = 1_000_000;
+/// Bytes of documents in one GraphQL answer.
+pub(crate) const ANSWER_BYTES_MAX: usize = 2 * PAGE_BYTES_MAX;
+/// Fields that the types of all collections have in GraphQL; what goes beyond is JSON.
+pub(crate) const SCHEMA_FIELDS_MAX: usize = 20_000;
+/// Open WebSockets. They hold no seat of [`CONNECTIONS_MAX`], and each subscription in them is one of [`STREAMS_MAX`].
+pub(crate) const SOCKETS_MAX: usize = 512;
+/// Operations under way on one WebSocket.
+pub(crate) const SOCKET_OPERATIONS_MAX: usize = 32;
+/// A WebSocket that does not say who calls within this time is closed.
+pub(crate) const SOCKET_INIT_MAX: Duration = Duration::from_secs(5);
+/// A WebSocket is asked this often whether somebody is there, and closed after three times without a sign.
+pub(crate) const SOCKET_PING_EVERY: Duration = Duration::from_secs(20);
+
+const _: () = assert!(QUERY_DEPTH_MAX <= QUERY_BRACKETS_MAX);
+const _: () = assert!(PAGE_BYTES_MAX < ANSWER_BYTES_MAX, "a page fits into an answer");
 const _: () = assert!(2 * STREAMS_MAX <= CONNECTIONS_MAX as usize, "streams never take the seats of all others");
 const _: () = assert!(DOCUMENT_ROWS_MAX <= ROWS_MAX);
 const _: () = assert!(TILE_WIDTH as usize * (2 + LEAF_BYTES_MAX) <= BUNDLE_BYTES_MAX, "a request reads no more");

@@ -94,7 +94,7 @@ async fn guard(request: Request, next: Next) -> Response {
     let mut response = match bytes {
         ..=URI_BYTES_MAX => next.run(request).await,
         // Programs are told in their own words.
-        _ if request.uri().path().starts_with("/v1/") => {
+        _ if ["/v1/", "/graphql"].iter().any(|path| request.uri().path().starts_with(path)) => {
             Problem::new("ADDRESS_TOO_LONG", Refusal::AddressTooLong(bytes).to_string()).into_response()
         }
         _ => Refusal::AddressTooLong(bytes).into_response(),

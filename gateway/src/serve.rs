@@ -63,7 +63,9 @@ async fn converse(stream: TcpStream, router: Router, _seat: OwnedSemaphorePermit
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
         .max_buf_size(HEAD_BYTES_MAX);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let service = TowerToHyperService::new(router);
+    // What is upgraded leaves its seat; who takes it over bounds it anew.
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         // What a client did to its own connection concerns nobody here.
         _ = connection.as_mut() => return,

@@ -46,12 +46,14 @@ impl Wait {
 /// The `Idempotency-Key`: 1 to 255 visible ASCII characters.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = header.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
-    let fits = text.filter(|text| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len()));
-    let wrong = || {
-        Problem::field("Idempotency-Key", format_args!("not 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters"))
-    };
-    fits.map(Some).ok_or_else(wrong)
+    keyed("Idempotency-Key", header.to_str().unwrap_or_default()).map(Some)
+}
+
+/// A caller's key for a request, however it came.
+pub(crate) fn keyed<'a>(field: &str, text: &'a str) -> Result<&'a str, Problem> {
+    let fits = (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let wrong = || Problem::field(field, format_args!("not 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters"));
+    if fits { Ok(text) } else { Err(wrong()) }
 }
 
 /// What must hold of the document, from `If-Match` and `If-None-Match`.

@@ -133,7 +133,8 @@ impl Api {
     }
 }
 
-fn credential(headers: &HeaderMap) -> Result<String, Problem> {
+/// A token or an API key, as the headers give it.
+pub(crate) fn credential(headers: &HeaderMap) -> Result<String, Problem> {
     let missing = || {
         let how = "give Authorization: Bearer with a token of an account or an API key of this node";
         Problem::new("UNAUTHENTICATED", how)

@@ -3,6 +3,7 @@
 use super::Api;
 use super::openapi::Described;
 use super::problem::Problem;
+use crate::graphql::Typed;
 use countersign_ledger::Definition;
 use countersign_proof::{Access, Collection};
 use serde_json::Value;
@@ -29,6 +30,7 @@ pub(crate) struct Collections {
     governed: Option<u64>,
     pub(crate) by_name: BTreeMap<String, Arc<Served>>,
     pub(crate) described: OnceLock<Described>,
+    pub(crate) graphql: OnceLock<Typed>,
 }
 
 /// Keeps the newest [`Collections`].
@@ -66,7 +68,7 @@ impl Api {
             };
             by_name.insert(name, served);
         }
-        Ok(Collections { governed: Some(governed), by_name, described: OnceLock::new() })
+        Ok(Collections { governed: Some(governed), by_name, described: OnceLock::new(), graphql: OnceLock::new() })
     }
 }
 

@@ -24,7 +24,7 @@ type Named = Result<Path<(String, String)>, PathRejection>;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
-const ROWS_DEFAULT: u64 = 100;
+pub(crate) const ROWS_DEFAULT: u64 = 100;
 /// Versions read in one go.
 const VERSIONS_AT_ONCE: usize = 16;
 
@@ -65,11 +65,13 @@ pub(crate) struct VersionsAsked {
     limit: Option<String>,
 }
 
+/// A page of a document's versions, oldest first.
 #[derive(Serialize)]
-struct Versions {
-    versions: Vec<Seen>,
+pub(crate) struct Versions {
+    pub(crate) versions: Vec<Seen>,
+    /// The first version of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<u64>,
+    pub(crate) next: Option<u64>,
 }
 
 /// The rows of a page, as asked for, within what is allowed.
@@ -90,33 +92,8 @@ pub(crate) async fn versions(
 ) -> Result<Response, Problem> {
     let (collection, id) = named(path)?;
     let asked = query(asked)?;
-    api.collection(&collection)?;
-    caller.check_read(&collection)?;
-    let absent = || Problem::not_found(format!("no document {id:?} in {collection:?}"));
-    let rows = rows(asked.limit.as_deref())?;
-    let from = asked.from.as_deref().map_or(Ok(1), |text| number("from", text))?.max(1);
-    let head = api.door.progress.borrow().published;
-    let (mut seen, mut room, mut next) = (Vec::new(), PAGE_BYTES_MAX, Some(from));
-    while let Some(from) = next.filter(|_| seen.len() < rows && room > 0) {
-        let limit = VERSIONS_AT_ONCE.min(rows - seen.len());
-        let versions = api.reader.history(&collection, &id, from, limit + 1)?;
-        let certified = versions.into_iter().filter(|version| version.record.height <= head);
-        next = None;
-        for (at, version) in certified.enumerate() {
-            if at == limit || room == 0 {
-                next = Some(version.record.version);
-                break;
-            }
-            if let Some(version) = api.see(&caller, version)? {
-                room = room.saturating_sub(version.bytes());
-                seen.push(version);
-            }
-        }
-    }
-    if seen.is_empty() && from == 1 {
-        return Err(absent());
-    }
-    Ok(Json(Versions { versions: seen, next }).into_response())
+    let versions = api.versions(&caller, &collection, &id, asked.from.as_deref(), asked.limit.as_deref())?;
+    Ok(Json(versions).into_response())
 }
 
 /// `POST /v1/collections/{c}/documents/{id}`: a new document.
@@ -212,6 +189,44 @@ pub(crate) async fn delete(
 }
 
 impl Api {
+    /// Certified versions from one on.
+    pub(crate) fn versions(
+        &self,
+        caller: &Caller,
+        collection: &str,
+        id: &str,
+        from: Option<&str>,
+        limit: Option<&str>,
+    ) -> Result<Versions, Problem> {
+        self.collection(collection)?;
+        caller.check_read(collection)?;
+        let absent = || Problem::not_found(format!("no document {id:?} in {collection:?}"));
+        let rows = rows(limit)?;
+        let from = from.map_or(Ok(1), |text| number("from", text))?.max(1);
+        let head = self.door.progress.borrow().published;
+        let (mut seen, mut room, mut next) = (Vec::new(), PAGE_BYTES_MAX, Some(from));
+        while let Some(from) = next.filter(|_| seen.len() < rows && room > 0) {
+            let limit = VERSIONS_AT_ONCE.min(rows - seen.len());
+            let versions = self.reader.history(collection, id, from, limit + 1)?;
+            let certified = versions.into_iter().filter(|version| version.record.height <= head);
+            next = None;
+            for (at, version) in certified.enumerate() {
+                if at == limit || room == 0 {
+                    next = Some(version.record.version);
+                    break;
+                }
+                if let Some(version) = self.see(caller, version)? {
+                    room = room.saturating_sub(version.bytes());
+                    seen.push(version);
+                }
+            }
+        }
+        if seen.is_empty() && from == 1 {
+            return Err(absent());
+        }
+        Ok(Versions { versions: seen, next })
+    }
+
     /// A whole document from the body, which must satisfy the schema: bad data is refused before it is ordered.
     pub(crate) async fn whole_value(
         &self,

@@ -6,7 +6,9 @@ use super::document::query;
 use super::feed::{Changed, Fed, Feed, Wanted};
 use super::problem::Problem;
 use super::read::Seen;
-use crate::limits::{EVENTS_WAITING_MAX, FILTER_BYTES_MAX, READER_STALL_MAX, STREAM_COLLECTIONS_MAX, STREAMS_MAX};
+use crate::limits::{
+    EVENTS_WAITING_MAX, FILTER_BYTES_MAX, READER_STALL_MAX, SOCKETS_MAX, STREAM_COLLECTIONS_MAX, STREAMS_MAX,
+};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -38,7 +40,7 @@ pub(crate) struct CloudEvent {
     pub(crate) id: String,
     source: String,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     subject: String,
     time: String,
     datacontenttype: &'static str,
@@ -80,7 +82,11 @@ pub(crate) async fn events(
 /// What a reader wants to hear of, from its text.
 pub(crate) fn wanted(collections: Option<&str>, filter: Option<&str>) -> Result<Wanted, Problem> {
     let names = collections.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    let collections: BTreeSet<String> = names.map(str::to_owned).collect();
+    wanted_of(names.map(str::to_owned).collect(), filter)
+}
+
+/// The same, from names.
+pub(crate) fn wanted_of(collections: BTreeSet<String>, filter: Option<&str>) -> Result<Wanted, Problem> {
     if collections.len() > STREAM_COLLECTIONS_MAX {
         let detail = format!("collections: {}, at most {STREAM_COLLECTIONS_MAX}", collections.len());
         return Err(Problem::new("TOO_LARGE", detail).at("collections"));
@@ -104,6 +110,20 @@ impl Api {
             Problem::new("TOO_MANY_SUBSCRIPTIONS", format!("this node has {STREAMS_MAX} open streams"))
                 .retry(Duration::from_secs(1))
         })
+    }
+
+    /// Room for one more WebSocket.
+    pub(crate) fn socket_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.sockets.clone().try_acquire_owned().map_err(|_| {
+            Problem::new("TOO_MANY_SUBSCRIPTIONS", format!("this node has {SOCKETS_MAX} open WebSockets"))
+                .retry(Duration::from_secs(1))
+        })
+    }
+
+    /// Is ready when the node stops.
+    pub(crate) async fn stopped(&self) {
+        let mut progress = self.door.progress.clone();
+        while progress.changed().await.is_ok() {}
     }
 }
 
@@ -149,15 +169,9 @@ fn ending(problem: &Problem) -> Event {
 
 /// A change as a CloudEvent.
 pub(crate) fn cloud_event(origin: &str, cursor: String, changed: Changed) -> CloudEvent {
+    let kind = format!("countersign.document.{}", changed.kind());
+    let subject = changed.document().map(|seen| format!("{}/{}", seen.collection, seen.id));
     let Changed { leaf, time_ms, before, after } = changed;
-    let kind = match (&before, &after) {
-        (_, Some(after)) if after.deleted => "countersign.document.deleted",
-        (None, Some(_)) => "countersign.document.created",
-        (Some(_), Some(_)) => "countersign.document.updated",
-        // The caller saw it and sees it no more.
-        (_, None) => "countersign.document.withdrawn",
-    };
-    let subject = after.as_ref().or(before.as_ref()).map(|seen| format!("{}/{}", seen.collection, seen.id));
     CloudEvent {
         specversion: "1.0",
         id: cursor,

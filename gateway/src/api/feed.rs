@@ -66,6 +66,23 @@ pub(crate) struct Changed {
     pub(crate) after: Option<Seen>,
 }
 
+impl Changed {
+    /// `created`, `updated`, `deleted`, or `withdrawn` where the caller saw the document and sees it no more.
+    pub(crate) fn kind(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (_, Some(after)) if after.deleted => "deleted",
+            (None, Some(_)) => "created",
+            (Some(_), Some(_)) => "updated",
+            (_, None) => "withdrawn",
+        }
+    }
+
+    /// Either side: one is there.
+    pub(crate) fn document(&self) -> Option<&Seen> {
+        self.after.as_ref().or(self.before.as_ref())
+    }
+}
+
 /// What a reader wants to hear of.
 pub(crate) struct Wanted {
     /// These collections; none for all but the system's.

@@ -60,25 +60,49 @@ fn show(served: &Served) -> Value {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ListAsked {
-    consistency: Option<String>,
-    cursor: Option<String>,
-    filter: Option<String>,
-    height: Option<String>,
-    limit: Option<String>,
-    pointer: Option<String>,
-    sort: Option<String>,
-    time: Option<String>,
+    pub(crate) consistency: Option<String>,
+    pub(crate) cursor: Option<String>,
+    pub(crate) filter: Option<String>,
+    pub(crate) height: Option<String>,
+    pub(crate) limit: Option<String>,
+    pub(crate) pointer: Option<String>,
+    pub(crate) sort: Option<String>,
+    pub(crate) time: Option<String>,
 }
 
 /// A page of documents, in one order.
 #[derive(Serialize)]
-struct Page {
-    documents: Vec<Seen>,
+pub(crate) struct Page {
+    pub(crate) documents: Vec<Seen>,
     /// What to give as `cursor` for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(crate) next: Option<String>,
     /// The height that was read; the following pages are of it too.
-    read_height: u64,
+    pub(crate) read_height: u64,
+}
+
+impl Page {
+    /// What to give as `cursor` to go on after this document.
+    pub(crate) fn cursor(&self, document: &Seen) -> String {
+        Cursor { height: self.read_height, after: document.id.clone() }.text()
+    }
+}
+
+/// How many documents there are.
+#[derive(Serialize)]
+pub(crate) struct Counted {
+    pub(crate) count: u64,
+    pub(crate) read_height: u64,
+}
+
+/// What integers add up to.
+#[derive(Serialize)]
+pub(crate) struct Summed {
+    pub(crate) sum: i64,
+    pub(crate) count: u64,
+    /// Documents without an integer there.
+    pub(crate) skipped: u64,
+    pub(crate) read_height: u64,
 }
 
 /// Where a list goes on: of which height, after which document. It holds no key: what that is, is looked up as the caller
@@ -311,6 +335,55 @@ impl Api {
             None => self.scan(caller, served, asked).await,
         }
     }
+
+    /// A page.
+    pub(crate) async fn page(&self, caller: &Caller, served: &Served, asked: &ListAsked) -> Result<Page, Problem> {
+        let limit = rows(asked.limit.as_deref())?;
+        let mut scan = self.scan(caller, served, asked).await?;
+        let (mut documents, mut room) = (Vec::new(), PAGE_BYTES_MAX);
+        let end = scan.each(|seen| {
+            if documents.len() == limit || room == 0 {
+                return false;
+            }
+            room = room.saturating_sub(seen.bytes());
+            documents.push(seen);
+            true
+        });
+        let end = end.await?;
+        // A page with a cursor is never empty, and its cursor never leads to nothing but by the end of what may be read.
+        if end == End::Budget && documents.is_empty() {
+            return Err(scan.index_required());
+        }
+        let (height, after) = (scan.height, scan.after);
+        let next = (end != End::Last).then(|| Cursor { height, after }.text());
+        Ok(Page { documents, next, read_height: height })
+    }
+
+    /// How many documents match.
+    pub(crate) async fn count(&self, caller: &Caller, served: &Served, asked: &ListAsked) -> Result<Counted, Problem> {
+        let mut scan = self.scan_all(caller, served, asked).await?;
+        let mut count = 0_u64;
+        scan.all(|_| count += 1).await?;
+        Ok(Counted { count, read_height: scan.height })
+    }
+
+    /// What the integers at `pointer` add up to. What is none there is counted as skipped.
+    pub(crate) async fn sum(&self, caller: &Caller, served: &Served, asked: &ListAsked) -> Result<Summed, Problem> {
+        let pointer = asked.pointer.clone().ok_or_else(|| Problem::field("pointer", "a JSON pointer is needed"))?;
+        let mut scan = self.scan_all(caller, served, asked).await?;
+        let (mut sum, mut count, mut skipped) = (0_i128, 0, 0);
+        let adding = scan.all(|seen| {
+            let value = seen.value.as_ref().and_then(|value| value.pointer(&pointer));
+            match value.and_then(Value::as_i64) {
+                Some(integer) => (sum, count) = (sum + i128::from(integer), count + 1),
+                None => skipped += 1,
+            }
+        });
+        adding.await?;
+        let exact = i64::try_from(sum).ok().filter(|sum| sum.unsigned_abs() <= INTEGER_MAX);
+        let beyond = || Problem::new("OUT_OF_RANGE", format!("the sum {sum} is beyond 2^53-1")).at("pointer");
+        Ok(Summed { sum: exact.ok_or_else(beyond)?, count, skipped, read_height: scan.height })
+    }
 }
 
 /// `GET /v1/collections/{c}/documents`: a page.
@@ -321,26 +394,7 @@ pub(crate) async fn documents(
     asked: Result<Query<ListAsked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let served = api.collection(&named(path)?)?;
-    let asked = query(asked)?;
-    let limit = rows(asked.limit.as_deref())?;
-    let mut scan = api.scan(&caller, &served, &asked).await?;
-    let (mut documents, mut room) = (Vec::new(), PAGE_BYTES_MAX);
-    let end = scan.each(|seen| {
-        if documents.len() == limit || room == 0 {
-            return false;
-        }
-        room = room.saturating_sub(seen.bytes());
-        documents.push(seen);
-        true
-    });
-    let end = end.await?;
-    // A page with a cursor is never empty, and its cursor never leads to nothing but by the end of what may be read.
-    if end == End::Budget && documents.is_empty() {
-        return Err(scan.index_required());
-    }
-    let (height, after) = (scan.height, scan.after);
-    let next = (end != End::Last).then(|| Cursor { height, after }.text());
-    Ok(Json(Page { documents, next, read_height: height }).into_response())
+    Ok(Json(api.page(&caller, &served, &query(asked)?).await?).into_response())
 }
 
 /// `GET /v1/collections/{c}/count`.
@@ -351,13 +405,10 @@ pub(crate) async fn count(
     asked: Result<Query<ListAsked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let served = api.collection(&named(path)?)?;
-    let mut scan = api.scan_all(&caller, &served, &query(asked)?).await?;
-    let mut count = 0_u64;
-    scan.all(|_| count += 1).await?;
-    Ok(Json(json!({ "count": count, "read_height": scan.height })).into_response())
+    Ok(Json(api.count(&caller, &served, &query(asked)?).await?).into_response())
 }
 
-/// `GET /v1/collections/{c}/sum?pointer=/amount`: of integers. What is none there is counted as skipped.
+/// `GET /v1/collections/{c}/sum?pointer=/amount`: of integers.
 pub(crate) async fn sum(
     State(api): State<Api>,
     caller: Caller,
@@ -365,20 +416,5 @@ pub(crate) async fn sum(
     asked: Result<Query<ListAsked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let served = api.collection(&named(path)?)?;
-    let asked = query(asked)?;
-    let pointer = asked.pointer.clone().ok_or_else(|| Problem::field("pointer", "a JSON pointer is needed"))?;
-    let mut scan = api.scan_all(&caller, &served, &asked).await?;
-    let (mut sum, mut count, mut skipped) = (0_i128, 0, 0);
-    let adding = scan.all(|seen| {
-        let value = seen.value.as_ref().and_then(|value| value.pointer(&pointer));
-        match value.and_then(Value::as_i64) {
-            Some(integer) => (sum, count) = (sum + i128::from(integer), count + 1),
-            None => skipped += 1,
-        }
-    });
-    adding.await?;
-    let exact = i64::try_from(sum).ok().filter(|sum| sum.unsigned_abs() <= INTEGER_MAX);
-    let beyond = || Problem::new("OUT_OF_RANGE", format!("the sum {sum} is beyond 2^53-1")).at("pointer");
-    let sum = exact.ok_or_else(beyond)?;
-    Ok(Json(json!({ "sum": sum, "count": count, "skipped": skipped, "read_height": scan.height })).into_response())
+    Ok(Json(api.sum(&caller, &served, &query(asked)?).await?).into_response())
 }

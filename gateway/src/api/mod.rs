@@ -1,4 +1,4 @@
-//! Serve the typed API: every collection on the ledger as REST, described by OpenAPI.
+//! Serve the typed API: every collection on the ledger as REST, described by OpenAPI, and what GraphQL shares with it.
 //!
 //! ```text
 //!  request ─▶ Caller ─▶ Catalogue ─▶ read: Reader, as the rules let the caller see it ─▶ typed JSON
@@ -22,10 +22,21 @@ mod signing;
 mod transaction;
 mod write;
 
-pub(crate) use problem::Problem;
+pub(crate) use asked::{Condition, Wait, body_bytes, keyed, media_type};
+pub(crate) use caller::{Caller, credential};
+pub(crate) use catalogue::{Collections, Served};
+pub(crate) use document::{ROWS_DEFAULT, Versions};
+pub(crate) use events::{rfc3339, wanted_of};
+pub(crate) use feed::{Changed, Feed};
+pub(crate) use list::{Counted, ListAsked, Page, Summed};
+pub(crate) use openapi::{Named, embeds, names};
+pub(crate) use problem::{Pointer, Problem};
+pub(crate) use read::{Answered, CONSISTENCIES, ReadAsked, Seen, json_bytes};
 pub use router::API_ROUTES;
 pub(crate) use router::router;
 pub use signing::GatewayAccount;
+pub(crate) use transaction::Status;
+pub(crate) use write::{Recorded, Write, Written, recorded};
 
 use crate::api_keys::KeyRing;
 use crate::door::Door;
@@ -63,6 +74,7 @@ pub(crate) struct Api {
     catalogue: Arc<Catalogue>,
     streams: Arc<Semaphore>,
     bulks: Arc<Semaphore>,
+    sockets: Arc<Semaphore>,
 }
 
 impl Api {
@@ -74,6 +86,7 @@ impl Api {
             key_ring: Arc::new(KeyRing::new(api_keys)),
             account: account.map(Arc::new),
             bulks: Arc::new(Semaphore::new(crate::limits::BULK_REQUESTS_MAX)),
+            sockets: Arc::new(Semaphore::new(crate::limits::SOCKETS_MAX)),
             streams: Arc::new(Semaphore::new(crate::limits::STREAMS_MAX)),
             reader,
             sight,

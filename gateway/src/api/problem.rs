@@ -10,6 +10,7 @@ use countersign_ledger::{LedgerError, Violation};
 use countersign_proof::ProofError;
 use countersign_proto::v1;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Why a request has no other answer. Everything in it may be shown to the caller.
@@ -95,6 +96,19 @@ impl Problem {
         &self.said.code
     }
 
+    /// The sentence for a person.
+    pub(crate) fn detail(&self) -> &str {
+        &self.said.detail
+    }
+
+    /// All that it says, by name.
+    pub(crate) fn members(&self) -> Map<String, Value> {
+        match serde_json::to_value(&self.said) {
+            Ok(Value::Object(members)) => members,
+            _ => unreachable!("plain data"),
+        }
+    }
+
     /// A field of the request that is wrong.
     pub(crate) fn field(field: impl Into<String>, reason: impl std::fmt::Display) -> Problem {
         let field = field.into();
@@ -169,6 +183,7 @@ fn table(code: &str) -> (StatusCode, &'static str) {
         "EXPIRED" => (S::CONFLICT, "The transaction expired before it was ordered"),
         "OVERLOADED" | "RATE_LIMITED" | "QUOTA_EXCEEDED" => (S::TOO_MANY_REQUESTS, "Too many requests"),
         "TOO_MANY_SUBSCRIPTIONS" => (S::TOO_MANY_REQUESTS, "Too many open streams"),
+        "TOO_SLOW" => (S::REQUEST_TIMEOUT, "The reader took too long"),
         "TIMEOUT" => (S::REQUEST_TIMEOUT, "The request took too long"),
         "UNAVAILABLE" | "NOT_CERTIFIED_YET" => (S::SERVICE_UNAVAILABLE, "Not available now"),
         "NO_GATEWAY_ACCOUNT" => (S::NOT_IMPLEMENTED, "This node signs for nobody"),

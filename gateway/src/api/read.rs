@@ -46,20 +46,25 @@ pub(crate) struct Answered {
     pub(crate) certified: bool,
     /// A state proof file; without value and salt where the caller sees a redacted document.
     #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<StateProof>,
+    pub(crate) proof: Option<StateProof>,
     /// What the proof does not prove.
     #[serde(skip_serializing_if = "Option::is_none")]
-    proof_note: Option<&'static str>,
+    pub(crate) proof_note: Option<&'static str>,
 }
 
 impl Seen {
     /// About how many bytes it takes as JSON.
     pub(crate) fn bytes(&self) -> usize {
-        let mut counted = Counted(0);
-        // Counting does not fail.
-        drop(serde_json::to_writer(&mut counted, self));
-        counted.0
+        json_bytes(self)
     }
+}
+
+/// How many bytes a value takes as JSON.
+pub(crate) fn json_bytes(value: &impl Serialize) -> usize {
+    let mut counted = Counted(0);
+    // Counting does not fail.
+    drop(serde_json::to_writer(&mut counted, value));
+    counted.0
 }
 
 /// Counts what is written to it.
@@ -80,11 +85,11 @@ impl std::io::Write for Counted {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ReadAsked {
-    consistency: Option<String>,
-    height: Option<String>,
-    proof: Option<String>,
-    time: Option<String>,
-    version: Option<String>,
+    pub(crate) consistency: Option<String>,
+    pub(crate) height: Option<String>,
+    pub(crate) proof: Option<String>,
+    pub(crate) time: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 /// The words for how sure a read must be.

@@ -2,13 +2,15 @@
 
 use super::problem::Problem;
 use super::{Api, bulk, document, events, list, openapi, transaction};
+use crate::graphql;
 use axum::Router;
 use axum::routing::{get, post};
 
 /// Every path of the typed API with its methods: what the documents of the API and the test of who may do what are
 /// compared with.
-pub const API_ROUTES: [(&str, &[&str]); 12] = [
+pub const API_ROUTES: [(&str, &[&str]); 13] = [
     ("/openapi.json", &["GET"]),
+    ("/graphql", &["GET", "POST"]),
     ("/v1/collections", &["GET"]),
     ("/v1/collections/{collection}", &["GET"]),
     ("/v1/collections/{collection}/documents", &["GET", "PUT"]),
@@ -22,12 +24,13 @@ pub const API_ROUTES: [(&str, &[&str]); 12] = [
     ("/v1/events", &["GET"]),
 ];
 
-/// `/v1/...` and `/openapi.json`.
+/// `/v1/...`, `/graphql` and `/openapi.json`.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(api: Api) -> Router<S> {
     let document =
         get(document::get).post(document::create).put(document::put).patch(document::patch).delete(document::delete);
     Router::new()
         .route("/openapi.json", get(openapi::openapi))
+        .route("/graphql", get(graphql::upgrade).post(graphql::ask))
         .route("/v1/collections", get(list::collections))
         .route("/v1/collections/{collection}", get(list::collection))
         .route("/v1/collections/{collection}/documents", get(list::documents).put(document::put_by_key))

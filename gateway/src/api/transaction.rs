@@ -38,10 +38,7 @@ pub(crate) async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bod
             api.signed_operations(&caller, &headers, body).await?
         }
     };
-    let response = api.submit(bytes, wait).await?;
-    if response.outcome() == v1::Outcome::Rejected {
-        return Err(Problem::rejected(response));
-    }
+    let response = api.submit_valid(bytes, wait).await?;
     let status = if reached(&response, wait) { StatusCode::OK } else { StatusCode::ACCEPTED };
     let transaction = recorded(&response);
     let place = HeaderValue::try_from(format!("/v1/transactions/{}", transaction.id)).expect("hex");
@@ -50,20 +47,20 @@ pub(crate) async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bod
 
 /// What became of a transaction.
 #[derive(Serialize)]
-struct Status {
+pub(crate) struct Status {
     #[serde(flatten)]
-    recorded: Recorded,
+    pub(crate) recorded: Recorded,
     /// The account that signed first.
-    by: String,
+    pub(crate) by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    pub(crate) code: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
-    detail: String,
+    pub(crate) detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pointers: Vec<Pointer>,
+    pub(crate) pointers: Vec<Pointer>,
     /// The id of the document that holds the unique key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    existing: Option<String>,
+    pub(crate) existing: Option<String>,
 }
 
 /// `GET /v1/transactions/{id}`. Not its operations: what they hold is read as documents, by the rules.
@@ -73,45 +70,63 @@ pub(crate) async fn status(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(id) = path.map_err(|e| Problem::field("path", e.body_text()))?;
-    let id = Hash::from_hex("id", &id)?;
-    let absent = || Problem::not_found(format!("no transaction {id} has a place on the ledger here"));
-    let used = api.reader.find(&id)?.ok_or_else(absent)?;
-    let bytes = api.reader.leaf(used.leaf)?.ok_or_else(absent)?;
-    let Leaf::Transaction(leaf) = Leaf::parse(&bytes)? else { return Err(absent()) };
-    let progress = *api.door.progress.borrow();
-    let level = if used.leaf < progress.everyone_size.min(progress.certified_size) {
-        v1::Level::All
-    } else if used.leaf < progress.certified_size {
-        v1::Level::Certified
-    } else {
-        v1::Level::Committed
-    };
-    let rejection = api.reader.rejection(used.leaf)?;
-    let own = countersign_proof::organisation_of(&leaf.by) == caller.organisation();
-    // Why it was rejected may tell of a document: its own organisation alone reads it.
-    let RejectionDetail { detail, violations, existing, .. } = rejection.filter(|_| own).unwrap_or_default();
-    let recorded = Recorded {
-        id: id.to_string(),
-        outcome: if leaf.outcome == Outcome::Applied { "applied" } else { "rejected" },
-        level: level_name(level),
-        height: Some(leaf.height),
-        leaf: Some(used.leaf),
-        missing: Vec::new(),
-    };
-    let pointers = violations.into_iter().map(|v| Pointer { pointer: v.pointer, keyword: v.keyword }).collect();
-    Ok(Json(Status { recorded, by: leaf.by, code: leaf.code, detail, pointers, existing }).into_response())
+    Ok(Json(api.transaction_status(&caller, &id)?).into_response())
 }
 
 impl Api {
+    /// What became of the transaction with this id, as far as the caller may know.
+    pub(crate) fn transaction_status(&self, caller: &Caller, id: &str) -> Result<Status, Problem> {
+        let id = Hash::from_hex("id", id)?;
+        let absent = || Problem::not_found(format!("no transaction {id} has a place on the ledger here"));
+        let used = self.reader.find(&id)?.ok_or_else(absent)?;
+        let bytes = self.reader.leaf(used.leaf)?.ok_or_else(absent)?;
+        let Leaf::Transaction(leaf) = Leaf::parse(&bytes)? else { return Err(absent()) };
+        let progress = *self.door.progress.borrow();
+        let level = if used.leaf < progress.everyone_size.min(progress.certified_size) {
+            v1::Level::All
+        } else if used.leaf < progress.certified_size {
+            v1::Level::Certified
+        } else {
+            v1::Level::Committed
+        };
+        let rejection = self.reader.rejection(used.leaf)?;
+        let own = countersign_proof::organisation_of(&leaf.by) == caller.organisation();
+        // Why it was rejected may tell of a document: its own organisation alone reads it.
+        let RejectionDetail { detail, violations, existing, .. } = rejection.filter(|_| own).unwrap_or_default();
+        let recorded = Recorded {
+            id: id.to_string(),
+            outcome: if leaf.outcome == Outcome::Applied { "applied" } else { "rejected" },
+            level: level_name(level),
+            height: Some(leaf.height),
+            leaf: Some(used.leaf),
+            missing: Vec::new(),
+        };
+        let pointers = violations.into_iter().map(|v| Pointer { pointer: v.pointer, keyword: v.keyword }).collect();
+        Ok(Status { recorded, by: leaf.by, code: leaf.code, detail, pointers, existing })
+    }
+
     async fn signed_operations(&self, caller: &Caller, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
         let mut body = json_body(headers, body, &[JSON], TRANSACTION_BYTES_MAX).await?;
         let members = body.as_object_mut().ok_or_else(|| Problem::field("body", "not an object"))?;
         let operations = match members.remove("operations") {
-            Some(Value::Array(operations)) if !operations.is_empty() => operations,
+            Some(Value::Array(operations)) => operations,
             _ => return Err(Problem::field("operations", "a list of one operation or more is needed")),
         };
         if let Some(other) = members.keys().next() {
             return Err(Problem::field(other.as_str(), "no such member; `operations` is all there is"));
+        }
+        self.sign_operations(caller, idempotency_key(headers)?, operations)
+    }
+
+    /// Signs what `operations` say for a caller who may write to each collection in them.
+    pub(crate) fn sign_operations(
+        &self,
+        caller: &Caller,
+        key: Option<&str>,
+        operations: Vec<Value>,
+    ) -> Result<Vec<u8>, Problem> {
+        if operations.is_empty() {
+            return Err(Problem::field("operations", "a list of one operation or more is needed"));
         }
         if operations.len() > OPERATIONS_MAX {
             let detail = format!("operations: {}, at most {OPERATIONS_MAX}", operations.len());
@@ -120,7 +135,7 @@ impl Api {
         let operations = operations.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
         let collections: BTreeSet<&str> = operations.iter().map(|operation| &operation.collection[..]).collect();
         collections.into_iter().try_for_each(|collection| self.writable(caller, collection).map(drop))?;
-        let intent = idempotency_key(headers)?.map_or_else(|| Intent::Once(chance()), Intent::Key);
+        let intent = key.map_or_else(|| Intent::Once(chance()), Intent::Key);
         Ok(self.sign_for(caller, intent, operations)?.bytes)
     }
 }

@@ -40,6 +40,15 @@ pub(crate) struct Written {
     pub(crate) document: Option<Seen>,
 }
 
+/// A write that was handed on: what became of it.
+pub(crate) struct Performed {
+    pub(crate) written: Written,
+    /// Whether the document was not there before.
+    pub(crate) made: bool,
+    /// Whether it has come as far as was asked.
+    pub(crate) reached: bool,
+}
+
 /// A transaction that has its place on the ledger, or will.
 #[derive(Debug, Serialize)]
 pub(crate) struct Recorded {
@@ -189,26 +198,31 @@ impl Api {
         Ok(self.door.submit(request).await?)
     }
 
-    /// One document written, and shown.
-    pub(crate) async fn write_one(
+    /// The same; errs where it was executed and found invalid.
+    pub(crate) async fn submit_valid(&self, transaction: Vec<u8>, wait: Wait) -> Result<v1::SubmitResponse, Problem> {
+        let response = self.submit(transaction, wait).await?;
+        match response.outcome() {
+            v1::Outcome::Rejected => Err(Problem::rejected(response)),
+            _ => Ok(response),
+        }
+    }
+
+    /// One document written for a caller who may write there, under his key where he gave one.
+    pub(crate) async fn perform(
         &self,
         caller: &Caller,
-        headers: &HeaderMap,
+        key: Option<&str>,
+        wait: Wait,
         write: Write,
-    ) -> Result<Response, Problem> {
-        let wait = Wait::of(headers);
-        let intent = idempotency_key(headers)?.map_or_else(|| Intent::Once(chance()), Intent::Key);
+    ) -> Result<Performed, Problem> {
+        let intent = key.map_or_else(|| Intent::Once(chance()), Intent::Key);
         let id = match &write.id {
             Some(id) => id.clone(),
             // A function of the request, as all of the body must be, and nothing that can be guessed.
             None => hex::encode(self.gateway_account()?.nonce(&caller.account, intent)),
         };
         let signed = self.sign_for(caller, intent, vec![write.operation(&id)])?;
-        let response = self.submit(signed.bytes, wait).await?;
-        let recorded = match response.outcome() {
-            v1::Outcome::Rejected => return Err(Problem::rejected(response)),
-            _ => recorded(&response),
-        };
+        let response = self.submit_valid(signed.bytes, wait).await?;
         let version = match (response.height, response.leaf_index) {
             (Some(height), Some(leaf)) if write.by_key => self.written_by(height, leaf)?,
             (Some(height), _) => self.written(&write.collection, &id, &signed.id, height)?,
@@ -219,14 +233,27 @@ impl Api {
             Some((version, _)) if version.value.is_some() => self.see(caller, version)?,
             _ => None,
         };
-        let status = match response.height {
-            _ if !reached(&response, wait) => StatusCode::ACCEPTED,
-            Some(_) if made => StatusCode::CREATED,
-            _ => StatusCode::OK,
+        let reached = reached(&response, wait);
+        Ok(Performed { written: Written { transaction: recorded(&response), document }, made, reached })
+    }
+
+    /// One document written, and shown.
+    pub(crate) async fn write_one(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        write: Write,
+    ) -> Result<Response, Problem> {
+        let wait = Wait::of(headers);
+        let Performed { written, made, reached } = self.perform(caller, idempotency_key(headers)?, wait, write).await?;
+        let status = match (reached, made) {
+            (false, _) => StatusCode::ACCEPTED,
+            (true, true) => StatusCode::CREATED,
+            (true, false) => StatusCode::OK,
         };
-        let place = format!("/v1/transactions/{}", signed.id);
-        let tag = document.as_ref().map(|seen| etag(seen.version));
-        let mut answer = (status, Json(Written { transaction: recorded, document })).into_response();
+        let place = format!("/v1/transactions/{}", written.transaction.id);
+        let tag = written.document.as_ref().map(|seen| etag(seen.version));
+        let mut answer = (status, Json(written)).into_response();
         let headers = answer.headers_mut();
         headers.insert(LOCATION, HeaderValue::try_from(place).expect("hex"));
         tag.map(|tag| headers.insert(ETAG, tag));

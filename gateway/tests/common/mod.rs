@@ -16,6 +16,7 @@ use countersign_proof::{
 use countersign_proto::Claims;
 use prost::Message;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
@@ -190,12 +191,22 @@ impl Network {
 
     /// A site with the typed API of acme.example, behind whose door is nobody.
     pub fn typed_site(&self) -> Site {
-        let height = self.ledger.chain().height;
-        let progress = Progress { applied: height, published: height, ..Progress::default() };
+        self.followed_site(None).0
+    }
+
+    /// The same with API keys of this file, and what tells it how far the node has come.
+    pub fn followed_site(&self, api_keys: Option<PathBuf>) -> (Site, watch::Sender<Progress>) {
         let (asks, _) = mpsc::channel(1);
-        let door = Door { asks, progress: watch::channel(progress).1 };
-        let api = ApiSetup { door, organisation: "acme.example".into(), account: None, api_keys: None };
-        self.serve(self.view(), Some(api), None)
+        let (tell, progress) = watch::channel(self.progress());
+        let door = Door { asks, progress };
+        let api = ApiSetup { door, organisation: "acme.example".into(), account: None, api_keys };
+        (self.serve(self.view(), Some(api), None), tell)
+    }
+
+    /// All that there is is certified.
+    pub fn progress(&self) -> Progress {
+        let height = self.ledger.chain().height;
+        Progress { applied: height, published: height, ..Progress::default() }
     }
 
     fn serve(&self, view: NodeView, api: Option<ApiSetup>, witness: Option<Arc<Witness>>) -> Site {

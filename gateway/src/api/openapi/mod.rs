@@ -12,6 +12,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use countersign_proof::{canonical, plain_hash};
+pub(crate) use schema::embeds;
 use schema::{Components, Sayer};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -40,21 +41,27 @@ pub(crate) async fn openapi(State(api): State<Api>, headers: HeaderMap) -> Resul
 /// What is put behind a collection's type to name the other types around it.
 const AROUND: [&str; 7] = ["", "Patch", "Document", "Version", "Versions", "Page", "Written"];
 
-/// A collection with the names that code made from the document will have.
-struct Named<'a> {
-    collection: &'a str,
-    type_name: String,
+/// A collection with the name that its type has where it is described.
+pub(crate) struct Named<'a> {
+    pub(crate) collection: &'a str,
+    pub(crate) type_name: String,
 }
 
 /// Names of types: words in capitals, with a number where one of its names would be taken. Compared without case, for some
-/// languages' tools write one file a type.
-fn names<'a>(collections: impl Iterator<Item = &'a String>, taken: impl Iterator<Item = String>) -> Vec<Named<'a>> {
+/// languages' tools write one file a type. `around` is what is put behind a type to name others.
+pub(crate) fn names<'a>(
+    collections: impl Iterator<Item = &'a String>,
+    taken: impl Iterator<Item = String>,
+    around: &[&str],
+) -> Vec<Named<'a>> {
     let mut taken: BTreeSet<String> = taken.map(|name| name.to_ascii_lowercase()).collect();
     let mut named = Vec::new();
     for collection in collections {
         let words = collection.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         let word: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
-        let around = |type_name: &str| AROUND.map(|more| format!("{type_name}{more}").to_ascii_lowercase());
+        let around = |type_name: &str| -> Vec<String> {
+            around.iter().map(|more| format!("{type_name}{more}").to_ascii_lowercase()).collect()
+        };
         let numbered = (2_u32..).map(|number| format!("{word}{number}"));
         let free = |name: &String| around(name).iter().all(|name| !taken.contains(name));
         let type_name = std::iter::once(word.clone()).chain(numbered).find(free).expect("numbers do not end");
@@ -71,7 +78,7 @@ fn describe(origin: &str, collections: &Collections) -> Value {
     let mut tags = vec![json!({ "name": "ledger", "description": "What is the same for every collection" })];
     // Beside the components, what the operations of the ledger are named after.
     let taken = components.keys().cloned().chain(["Transaction".to_owned()]).collect::<Vec<_>>();
-    for Named { collection, type_name } in names(collections.by_name.keys(), taken.into_iter()) {
+    for Named { collection, type_name } in names(collections.by_name.keys(), taken.into_iter(), &AROUND) {
         let served = &collections.by_name[collection];
         // First its own place, for a schema may refer to the whole of itself.
         components.insert(type_name.clone(), json!({}));
@@ -130,7 +137,7 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec();
         let taken = ["Problem", "Transaction"].map(str::to_owned);
-        let named = names(collections.iter(), taken.into_iter());
+        let named = names(collections.iter(), taken.into_iter(), &AROUND);
         let types: Vec<&str> = named.iter().map(|named| &named.type_name[..]).collect();
         assert_eq!(types, ["Flights", "FlightsPage2", "FlightsPage3", "Problem2", "Transaction2", "Transactions"]);
     }

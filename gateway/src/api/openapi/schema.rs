@@ -131,7 +131,7 @@ impl<'a> Sayer<'a> {
 }
 
 /// Whether a part of a schema is, or holds, one with an `$id`.
-fn embeds(part: &Value) -> bool {
+pub(crate) fn embeds(part: &Value) -> bool {
     match part {
         Value::Object(members) => members.contains_key("$id") || members.values().any(embeds),
         Value::Array(parts) => parts.iter().any(embeds),
