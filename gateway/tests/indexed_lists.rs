@@ -161,3 +161,45 @@ async fn what_no_index_serves_and_what_no_page_gave_is_refused_by_name() {
         assert_eq!((status, &problem["field"]), (StatusCode::BAD_REQUEST, &json!("sort")));
     }
 }
+
+#[tokio::test]
+async fn neither_order_nor_filter_nor_cursor_tells_a_value_that_is_hidden() {
+    let mut network = Network::found();
+    let others = "unless { principal.organisation.name == \"acme.example\" || !context.document.secret };";
+    let access = json!({
+        "engine": "cedar/v1",
+        "fields": ["at"],
+        "named": "none",
+        "policies": {
+            "acme": "permit(principal, action, resource) when { principal.organisation.name == \"acme.example\" };",
+            "all_read": "permit(principal, action == Action::\"read\", resource);",
+            "some_times_are_secret": format!("forbid(principal, action, resource == Field::\"at\") {others}")
+        }
+    });
+    network.define_with("tickets", &access, &json!({"type": "object", "x-indexes": ["/at"], "x-unique": ["/number"]}));
+    let value = |at: u32| json!({"at": at, "number": at, "secret": at % 3 == 0});
+    network.append((0..10).map(|at| put(&format!("t-{at}"), &value(at))).collect());
+    let (site, own, other) = (network.typed_site(), network.token(), network.token_of("bolt.example/dispatch"));
+    let all = |of: &dyn Fn(&u32) -> bool| (0..10).filter(of).map(|at| format!("t-{at}")).collect::<Vec<_>>();
+    let (every, seen) = (all(&|_| true), all(&|at| at % 3 != 0));
+    for (token, expected) in [(&own, &every), (&other, &seen)] {
+        for filter in ["{}", r#"{"/at":{"ge":0}}"#] {
+            let (status, page) = ask(&site, token, LIST, &[("sort", "/at"), ("filter", filter)]).await;
+            assert_eq!((status, &ids(&page)), (StatusCode::OK, expected), "{page}");
+            let (_, page) = ask(&site, token, LIST, &[("sort", "-/at"), ("filter", filter)]).await;
+            assert_eq!(ids(&page), expected.iter().rev().cloned().collect::<Vec<_>>());
+        }
+        let counted = [("filter", r#"{"/at":{"lt":7}}"#)];
+        let (_, count) = ask(&site, token, "/v1/collections/tickets/count", &counted).await;
+        assert_eq!(count["count"], expected.iter().filter(|id| &id[..] < "t-7").count());
+        let (_, page) = ask(&site, token, LIST, &[("filter", r#"{"/at":{"eq":3}}"#)]).await;
+        assert_eq!(ids(&page).len(), usize::from(token == &own));
+        // By what he sees, the document is there.
+        let (_, page) = ask(&site, token, LIST, &[("filter", r#"{"/number":{"eq":3}}"#)]).await;
+        assert_eq!(ids(&page), ["t-3"]);
+        assert_eq!(page["documents"][0]["value"].get("at").is_some(), token == &own);
+        // "2 t-3": what comes behind a document would tell where it stands.
+        let (status, _) = ask(&site, token, LIST, &[("sort", "/at"), ("cursor", "MiB0LTM")]).await;
+        assert_eq!(status, if token == &own { StatusCode::OK } else { StatusCode::BAD_REQUEST });
+    }
+}

@@ -54,10 +54,15 @@ impl Network {
 
     /// A token of acme.example/ops.
     pub fn token(&self) -> String {
+        self.token_of("acme.example/ops")
+    }
+
+    /// A token of an account.
+    pub fn token_of(&self, account: &str) -> String {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let now = since.as_secs();
-        let claims = Claims { aud: self.genesis.origin(), exp: now + 60, iat: now, sub: "acme.example/ops".into() };
-        claims.sign(&self.key("acme.example/ops"))
+        let claims = Claims { aud: self.genesis.origin(), exp: now + 60, iat: now, sub: account.into() };
+        claims.sign(&self.key(account))
     }
 
     /// A transaction of acme.example/ops, with its id.
@@ -84,7 +89,11 @@ impl Network {
 
     /// Defines a collection to which acme.example writes, with the governance of a quorum.
     pub fn define(&mut self, name: &str, schema: &Value) {
-        let access = serde_json::json!({"engine": "writers/v1", "write": ["acme.example"]});
+        self.define_with(name, &serde_json::json!({"engine": "writers/v1", "write": ["acme.example"]}), schema);
+    }
+
+    /// Defines a collection with this access rule.
+    pub fn define_with(&mut self, name: &str, access: &Value, schema: &Value) {
         let definition = canonical(&serde_json::json!({ "access": access, "schema": schema }));
         let define = Change::DefineCollection(DefineCollection { name: name.into(), definition });
         let accounts = ["acme.example", "bolt.example", "cargo.example"];

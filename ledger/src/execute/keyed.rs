@@ -26,12 +26,10 @@ impl Scope<'_> {
         argument: &Value,
     ) -> Result<Target, Halt> {
         let named = Target { id: operation.id.clone(), must_be_new: false };
-        let Some(Change::Put(put)) = operation.change.as_ref().filter(|_| !argument.is_null()) else {
-            return Ok(named);
+        let put = match &operation.change {
+            Some(Change::Put(put)) if !put.key.is_empty() => put,
+            _ => return Ok(named),
         };
-        if put.key.is_empty() {
-            return Ok(named);
-        }
         let unknown = || format!("{} has no unique key {}", operation.collection, put.key.join(", "));
         let index = definition.schema.indexes().unique(&put.key);
         let index = index.ok_or_else(|| Rejection::new(Code::InvalidValue, unknown()))?;
