@@ -353,9 +353,17 @@ impl Scope<'_> {
         let before = self.newest(&operation.collection, &target.id)?;
         let current = before.as_ref().and_then(|version| version.value.as_ref());
         let changed = document::change(current, change, argument, definition.rules.named());
-        check_access(&definition.rules, &principal, operation, &target.id, current, &changed, argument)?;
-        if let Some(precondition) = &operation.precondition {
-            check_precondition(before.as_deref(), precondition)?;
+        let allowed = check_access(&definition.rules, &principal, operation, &target.id, current, &changed, argument);
+        let precondition = operation.precondition.as_ref();
+        let holds = precondition.map_or(Ok(()), |precondition| check_precondition(before.as_deref(), precondition));
+        match (allowed, holds) {
+            // What he may do hangs on the document, and it is another than the one he saw and may see: that is why.
+            (Err(_), Err(stale))
+                if stale.code == Code::VersionConflict && definition.rules.sees(&principal, &target.id, current) =>
+            {
+                return Err(stale.into());
+            }
+            (allowed, holds) => allowed.and(holds)?,
         }
         if target.must_be_new && current.is_some() {
             let detail = format!("no document has this key, and {:?} is the id of another", target.id);

@@ -258,6 +258,9 @@ fn execution_judges_before_anything_else_tells() {
         assert_eq!(code(&["bolt.example/dispatch"], if_price(patch("D", json!({"n": 3})), price)), "UNAUTHORIZED");
     }
     assert_eq!(code(&["acme.example/ops"], if_price(patch("D", json!({"n": 3})), 8)), "PRECONDITION_FAILED");
+    let stale = || when(patch("D", json!({"price": 9})), Condition::Version(1));
+    assert_eq!(code(&["bolt.example/dispatch"], stale()), "VERSION_CONFLICT", "he reads it, and it has changed since");
+    assert_eq!(code(&[CARGO], stale()), "UNAUTHORIZED", "he may not know of it");
     let delete = |id: &str| on("deals", id, Write::Delete(Unit {}));
     for id in ["D", "no-such-document"] {
         assert_eq!(code(&[CARGO], delete(id)), "UNAUTHORIZED", "{id}: the same, there or not");

@@ -22,6 +22,7 @@ mod record;
 mod repository;
 mod run_within;
 mod status;
+mod variables;
 mod wait;
 
 pub use answer::Answer;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use countersign_testnet::demo::{self, DemoOptions};
-use countersign_testnet::{Network, NodeRecord, Options, TestnetError, governance_account, operations_account};
+use countersign_testnet::{Network, Options, TestnetError, governance_account, operations_account};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -155,35 +155,19 @@ fn print_status(network: &mut Network) -> Result<(), TestnetError> {
 
 /// Writes the file to source before using the network.
 fn write_variables(network: &Network) -> Result<(), TestnetError> {
-    let first = &network.nodes()[0];
-    let account = operations_account(&first.organisation);
+    let account = operations_account(&network.nodes()[0].organisation);
     let layout = network.layout();
-    let binary = network.binary().parent().unwrap_or(network.binary());
-    let variables = format!(
-        "# Source this to speak as {account}.\nexport COUNTERSIGN_NODE={}\nexport COUNTERSIGN_GENESIS={}\n\
-         export COUNTERSIGN_ACCOUNT={account}\nexport COUNTERSIGN_KEY={}\nexport COUNTERSIGN_HTTP={}\n\
-         export COUNTERSIGN_HTTP_OTHER={}\nexport PATH={}:$PATH\n",
-        first.api_url(),
-        layout.genesis().display(),
-        layout.account_key(&account).display(),
-        http(first),
-        // Another company's node, whose callers hear of what this one writes.
-        http(network.nodes().get(2).unwrap_or(first)),
-        binary.display(),
-    );
+    let export = |(name, value): (String, String)| format!("export {name}={value}\n");
+    let exports: String = network.variables("$PATH").into_iter().map(export).collect();
+    let variables = format!("# Source this to speak as {account}.\n{exports}");
     let file = layout.root().join("env");
     std::fs::write(&file, variables).map_err(TestnetError::file(&file))?;
     println!(
         "\nto speak as {account} (collection flights is defined; govern as {}):",
-        governance_account(&first.organisation)
+        governance_account(&network.nodes()[0].organisation)
     );
     println!("  source {}", file.display());
     Ok(())
-}
-
-/// Where a node's typed API and explorer are.
-fn http(node: &NodeRecord) -> String {
-    format!("http://127.0.0.1:{}", node.http_port)
 }
 
 fn show_log(network: &Network, node: usize, follow: bool) -> Result<(), TestnetError> {

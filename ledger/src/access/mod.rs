@@ -266,6 +266,12 @@ impl Rules {
         }
     }
 
+    /// Whether the rules look at documents at all, and let this reader see that this one is there.
+    pub(crate) fn sees(&self, principal: &Principal, id: &str, document: Option<&Value>) -> bool {
+        let (Engine::Cedar(_), Some(document)) = (&self.0, document) else { return false };
+        self.view(Some(principal), id, document, Some(document)) != View::Hidden
+    }
+
     /// Judges a precondition on what these pointers lead to: it tells its author whether it holds.
     pub fn check_condition<'p>(
         &self,
