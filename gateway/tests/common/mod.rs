@@ -62,7 +62,9 @@ impl Network {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let now = since.as_secs();
         let claims = Claims { aud: self.genesis.origin(), exp: now + 60, iat: now, sub: account.into() };
-        claims.sign(&self.key(account))
+        // An organisation's own account has its governance key.
+        let name = if account.contains('/') { account.to_owned() } else { format!("{account}/governance") };
+        claims.sign(&self.key(&name))
     }
 
     /// A transaction of acme.example/ops, with its id.

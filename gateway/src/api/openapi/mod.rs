@@ -4,14 +4,14 @@ mod paths;
 mod schema;
 
 use super::Api;
-use super::catalogue::Collections;
+use super::catalogue::{Collections, Served};
 use super::problem::Problem;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use countersign_proof::{canonical, plain_hash};
+use countersign_proof::{Access, canonical, plain_hash};
 pub(crate) use schema::embeds;
 use schema::{Components, Sayer};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(crate) async fn openapi(State(api): State<Api>, headers: HeaderMap) -> Resul
 }
 
 /// What is put behind a collection's type to name the other types around it.
-const AROUND: [&str; 7] = ["", "Patch", "Document", "Version", "Versions", "Page", "Written"];
+const AROUND: [&str; 8] = ["", "Seen", "Patch", "Document", "Version", "Versions", "Page", "Written"];
 
 /// A collection with the name that its type has where it is described.
 pub(crate) struct Named<'a> {
@@ -82,10 +82,12 @@ fn describe(origin: &str, collections: &Collections) -> Value {
         let served = &collections.by_name[collection];
         // First its own place, for a schema may refer to the whole of itself.
         components.insert(type_name.clone(), json!({}));
-        let said = Sayer::new(&served.definition, &type_name, &mut components).say();
+        let mut said = Sayer::new(&served.definition, &type_name, &mut components).say();
+        paths::name_access(&mut said, served.access.named());
         components.insert(type_name.clone(), said);
         components.insert(format!("{type_name}Patch"), paths::patch_schema());
-        paths::collection_schemas(&type_name, &mut components);
+        let seen = seen(served, &type_name, &mut components);
+        paths::collection_schemas(&type_name, &seen, &mut components);
         paths.extend(paths::collection(collection, &type_name));
         let title = served.definition["title"].as_str().unwrap_or(collection);
         tags.push(json!({ "name": collection, "description": title }));
@@ -124,6 +126,17 @@ fn describe(origin: &str, collections: &Collections) -> Value {
             }
         }
     })
+}
+
+/// The component of a document as a caller may see it: where a rule may hide a part, another than that of a whole one.
+fn seen(served: &Served, type_name: &str, components: &mut Components) -> String {
+    match &served.access {
+        Access::CedarV1 { fields, .. } if !fields.is_empty() => {
+            schema::without_hidden(type_name, components);
+            format!("{type_name}Seen")
+        }
+        _ => type_name.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::api::read::CONSISTENCIES;
 use crate::api::transaction::SIGNED;
 use crate::limits::{API_ROWS_MAX, BULK_ROWS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
 use countersign_proof::limits::OPERATIONS_MAX;
+use countersign_proof::{NAMED_MEMBER, Named};
 use serde_json::{Map, Value, json};
 
 type Paths = Map<String, Value>;
@@ -246,8 +247,19 @@ pub(super) fn patch_schema() -> Value {
     json!({ "type": "object", "additionalProperties": true })
 }
 
-/// The schemas around a collection's documents.
-pub(super) fn collection_schemas(type_name: &str, components: &mut Components) {
+/// Adds what a document says of its own access, where its collection lets it.
+pub(super) fn name_access(said: &mut Value, named: Named) {
+    let Some(said) = said.as_object_mut().filter(|_| named != Named::None) else { return };
+    let properties = said.entry("properties").or_insert_with(|| json!({}));
+    properties[NAMED_MEMBER] = reference("NamedAccess");
+    if named == Named::Required {
+        let required = said.entry("required").or_insert_with(|| json!([]));
+        required.as_array_mut().expect("a list of names").push(json!(NAMED_MEMBER));
+    }
+}
+
+/// The schemas around a collection's documents; `seen` is the component of what a caller sees of one.
+pub(super) fn collection_schemas(type_name: &str, seen: &str, components: &mut Components) {
     let document = |more: Value| {
         let mut properties = json!({
             "collection": { "type": "string" },
@@ -257,7 +269,7 @@ pub(super) fn collection_schemas(type_name: &str, components: &mut Components) {
             "transaction": { "type": "string" },
             "deleted": { "type": "boolean" },
             "redacted": { "type": "array", "items": { "type": "string" } },
-            "value": reference(type_name)
+            "value": reference(seen)
         });
         let all = properties.as_object_mut().expect("made above");
         all.extend(more.as_object().cloned().unwrap_or_default());
@@ -305,6 +317,9 @@ pub(super) fn common_schemas(components: &mut Components) {
     let text = || json!({ "type": "string" });
     let integer = || json!({ "type": "integer" });
     let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
+    let names = || json!({ "type": "array", "items": text() });
+    let named = json!({ "owners": names(), "readers": names(), "writers": names() });
+    components.insert("NamedAccess".into(), object(&["owners", "readers", "writers"], named));
     let pointers = json!({
         "type": "array",
         "items": object(&["pointer", "keyword"], json!({ "pointer": text(), "keyword": text() }))

@@ -130,6 +130,46 @@ impl<'a> Sayer<'a> {
     }
 }
 
+/// Adds beside each component of a collection's document what is left of it where any part may be hidden:
+/// `<type_name>Seen` of the whole, and of what it refers to `<component>.seen`.
+pub(super) fn without_hidden(type_name: &str, components: &mut Components) {
+    let inner = format!("{type_name}.");
+    let own = |name: &str| name == type_name || name.starts_with(&inner);
+    let twin = |name: &str| if name == type_name { format!("{name}Seen") } else { format!("{name}.seen") };
+    let rename = |name: &str| if own(name) { twin(name) } else { name.to_owned() };
+    let twins: Vec<(String, Value)> = components
+        .iter()
+        .filter(|(name, _)| own(name))
+        .map(|(name, said)| (twin(name), loosened(said, &rename)))
+        .collect();
+    components.extend(twins);
+}
+
+/// The same schema, for values of which members and elements may be missing.
+fn loosened(said: &Value, rename: &impl Fn(&str) -> String) -> Value {
+    let Value::Object(members) = said else { return said.clone() };
+    let mut loose = Map::new();
+    for (name, value) in members {
+        let each = |value: &Value| loosened(value, rename);
+        let kept = match (name.as_str(), value) {
+            ("required" | "minItems" | "minProperties", _) => continue,
+            ("enum", Value::Array(values)) if values.iter().any(|v| v.is_object() || v.is_array()) => continue,
+            ("$ref", Value::String(reference)) => {
+                let component = reference.strip_prefix("#/components/schemas/").unwrap_or(reference);
+                json!(format!("#/components/schemas/{}", rename(component)))
+            }
+            ("properties", Value::Object(properties)) => {
+                Value::Object(properties.iter().map(|(name, value)| (name.clone(), each(value))).collect())
+            }
+            ("items" | "additionalProperties", value) => each(value),
+            ("allOf" | "anyOf", Value::Array(schemas)) => Value::Array(schemas.iter().map(each).collect()),
+            (_, value) => value.clone(),
+        };
+        loose.insert(name.clone(), kept);
+    }
+    Value::Object(loose)
+}
+
 /// Whether a part of a schema is, or holds, one with an `$id`.
 pub(crate) fn embeds(part: &Value) -> bool {
     match part {
@@ -211,6 +251,31 @@ fn short(text: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_hidden_is_not_required() {
+        let schema = json!({
+            "type": "object",
+            "required": ["required", "legs"],
+            "properties": {
+                "required": {"type": "string", "minLength": 2},
+                "legs": {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/leg"}}
+            },
+            "$defs": {"leg": {"type": "object", "required": ["to"], "properties": {"to": {"enum": ["SFO"]}}}}
+        });
+        let (said, mut components) = say(schema);
+        components.insert("Loan".into(), said);
+        components.insert("Other".into(), json!({"required": ["x"]}));
+        without_hidden("Loan", &mut components);
+        let seen = &components["LoanSeen"];
+        assert_eq!(seen["required"], Value::Null);
+        assert_eq!(seen["properties"]["required"], json!({"type": "string", "minLength": 2}));
+        assert_eq!(seen["properties"]["legs"]["minItems"], Value::Null);
+        let leg = seen["properties"]["legs"]["items"]["$ref"].as_str().expect("a reference");
+        let leg = &components[leg.strip_prefix("#/components/schemas/").expect("a component")];
+        assert_eq!(leg, &json!({"type": "object", "properties": {"to": {"enum": ["SFO"]}}}));
+        assert!(!components.contains_key("OtherSeen") && components["Loan"]["required"].is_array());
+    }
 
     fn say(schema: Value) -> (Value, Components) {
         let mut components = Components::new();
