@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tower::ServiceExt;
@@ -410,6 +412,12 @@ async fn changes_arrive_in_order_and_go_on_from_their_cursor() {
     assert_eq!(next(&mut client).await, Ok(json!({"id": "1", "type": "complete"})));
     send(&mut client, json!({"type": "ping"})).await;
     assert_eq!(next(&mut client).await, Ok(json!({"type": "pong"})));
+    // Who closes is answered.
+    let mut leaving = open(&site.address).await;
+    begin(&mut leaving, &network.token()).await;
+    let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    leaving.close(Some(normal)).await.expect("sent");
+    assert_eq!(next(&mut leaving).await, Err(1000));
     // A node that stops says so, with the cursor to go on from.
     let Listening { tell, .. } = site;
     drop(tell);

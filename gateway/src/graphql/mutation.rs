@@ -48,8 +48,8 @@ pub(super) fn fields(served: &Arc<Served>, type_name: &str) -> Vec<Rooted> {
 pub(super) fn common_fields() -> Vec<Rooted> {
     vec![rooted("transaction".into(), WRITE, |name| {
         let operations = InputValue::new("operations", TypeRef::named_nn_list_nn(JSON)).description(
-            "As in REST: {op: \"create\", collection: \"flights\", id: \"UA1\", value: {}}; also put, replace, patch, delete, \
-             increment, append, each with an `if` of absent, version or predicate",
+            "As in REST: {op: \"create\", collection: \"flights\", id: \"UA1\", value: {}}; also put (by a `key` \
+             too), replace, patch, delete, increment, append, each with an `if` of absent, version or predicate",
         );
         let field = asking_field(name, TypeRef::named("Transaction"), transaction).argument(operations);
         handed_on(field).description("Several operations, of which all are executed or none")

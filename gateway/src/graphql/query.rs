@@ -85,6 +85,10 @@ pub(super) fn common_types() -> Vec<Object> {
         )
         .field(part("code", TypeRef::named(TypeRef::STRING), |status: &Status| plain(status.code.as_deref()?)))
         .field(part("detail", TypeRef::named_nn(TypeRef::STRING), |status: &Status| plain(status.detail.as_str())))
+        .field(
+            part("existing", TypeRef::named(TypeRef::STRING), |status: &Status| plain(status.existing.as_deref()?))
+                .description("The id of the document that holds the unique key"),
+        )
         .field(part("violations", TypeRef::named_nn_list_nn("Violation"), |status: &Status| {
             Some(FieldValue::list(status.pointers.iter().map(|pointer| FieldValue::borrowed_any(pointer))))
         }));

@@ -68,6 +68,8 @@ enum What {
 enum End {
     /// The client has gone, or takes no more bytes at all.
     Gone,
+    /// The client closes it.
+    Closed,
     /// We close it, for what the client did.
     Close(u16, String),
     /// We close it, and say where to resume.
@@ -91,6 +93,7 @@ impl Socket {
         let farewell = async {
             match end {
                 End::Gone => {}
+                End::Closed => self.drain().await,
                 End::Close(code, reason) => self.close(code, &reason).await,
                 End::Farewell(code, problem) => self.farewell(code, &problem).await,
             }
@@ -131,7 +134,8 @@ impl Socket {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Binary(_))) => return Err(End::Close(4400, "messages are text".into())),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+            Some(Ok(Message::Close(_))) => return Err(End::Closed),
+            Some(Err(_)) | None => return Err(End::Gone),
         };
         let message = gate::json("message", text.as_bytes()).map_err(|problem| malformed(problem.detail()))?;
         match message["type"].as_str() {
@@ -268,7 +272,12 @@ impl Socket {
         let reason = reason[..end].to_owned();
         // It may be closed already.
         let _gone = self.socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
-        // Until the client has answered, its kernel may throw away what it has not read.
+        self.drain().await;
+    }
+
+    /// Until both sides have closed: the answer to a close goes out with the next read, and before the client has answered
+    /// ours its kernel may throw away what it has not read.
+    async fn drain(&mut self) {
         while let Some(Ok(_)) = self.socket.recv().await {}
     }
 }
