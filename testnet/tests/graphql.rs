@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
@@ -146,7 +146,15 @@ fn a_write_at_one_organisation_reaches_a_subscriber_at_another() {
     let made = writer.write("putColdRooms", "r1", "", &json!({"value": -20}));
     assert_eq!(made["data"]["written"]["transaction"]["outcome"], "APPLIED", "{made}");
     let read = "{ coldRooms(id: \"r1\") { value { value } certified } }";
-    let seen = reader.ask(read, json!({}));
+    // Certified at the writer's node; the reader's may know of it a moment later.
+    let since = Instant::now();
+    let seen = loop {
+        let seen = reader.ask(read, json!({}));
+        if !seen["data"]["coldRooms"].is_null() || since.elapsed() > READ_WITHIN {
+            break seen;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     assert_eq!(seen["data"]["coldRooms"], json!({"value": {"value": -20}, "certified": true}), "{seen}");
     ends_the_subscription_of_a_revoked_key(&network, &writer, &reader);
 }
