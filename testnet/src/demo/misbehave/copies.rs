@@ -74,7 +74,8 @@ pub(super) fn clone(network: &mut Network, work: &WorkFolder) -> Result<(), Test
     let shown = one_notices(network, &clone);
     process.end(Signal::KILL)?;
     shown?;
-    write(network, 50, 2)?;
+    // Behind all that a fast machine writes until one of the two has noticed.
+    write(network, 1_000_000, 2)?;
     say("and the others certify on");
     Ok(())
 }
