@@ -121,91 +121,19 @@ pub fn access_rule(file: Option<&Path>, write: &[String]) -> Result<Access, Fail
     Ok(access)
 }
 
+/// What a template makes: the fields that are judged apart, whether documents name their own, policies by name.
+type Made = (Vec<String>, &'static str, Vec<(&'static str, String)>);
+
 impl Template {
     fn access(&self) -> Result<Access, Failure> {
-        let organisations = || {
-            let entity = |name: &String| format!("Organisation::{}", json!(name));
-            match &self.organisation[..] {
-                [] => Err(Failure::usage("--organisation", "this template is about organisations: name them")),
-                names => Ok(format!("[{}]", names.iter().map(entity).collect::<Vec<_>>().join(", "))),
-            }
-        };
-        let member = || {
-            let member = self.member.as_ref().ok_or_else(|| Failure::usage("--member", "this template needs it"))?;
-            Ok::<_, Failure>(format!("[{}]", json!(member)))
-        };
-        let field = || self.field.clone().ok_or_else(|| Failure::usage("--field", "this template needs it"));
-        let everyone_reads = ("everyone_reads", "permit(principal, action == Action::\"read\", resource);".to_owned());
         let (fields, named, policies) = match self.name {
-            TemplateName::Members => {
-                let write = format!(
-                    "permit(principal, action in Action::\"write\", resource) when {{ {}.contains(principal.organisation) }};",
-                    organisations()?
-                );
-                (vec![], "none", vec![everyone_reads, ("organisations_write", write)])
-            }
-            TemplateName::AppendOnly => {
-                let create = format!(
-                    "permit(principal, action == Action::\"create\", resource) when {{ {}.contains(principal.organisation) }};",
-                    organisations()?
-                );
-                (vec![], "none", vec![everyone_reads, ("organisations_create", create)])
-            }
-            TemplateName::Party => {
-                let member = member()?;
-                let holds = |version: &str| format!("context.{version}{member} == principal.organisation.code");
-                let own = format!("permit(principal, action, resource) when {{ {} }};", holds("document"));
-                let keep = format!(
-                    "forbid(principal, action == Action::\"update\", resource is Document) unless {{ {} }};",
-                    holds("after")
-                );
-                let mut policies = vec![("party_reads_and_writes", own), ("party_keeps_it", keep)];
-                if !self.organisation.is_empty() {
-                    let all = format!(
-                        "permit(principal, action == Action::\"read\", resource) when {{ {}.contains(principal.organisation) }};",
-                        organisations()?
-                    );
-                    policies.push(("organisations_read_all", all));
-                }
-                (vec![], "none", policies)
-            }
-            TemplateName::Named => {
-                let when = |actions: &str, who: &str| {
-                    format!("permit(principal, action in [{actions}], resource) when {{ context.{who} }};")
-                };
-                let policies = vec![
-                    ("owners_create", when("Action::\"create\"", "owner")),
-                    ("readers_read", when("Action::\"read\"", "reader")),
-                    ("writers_write", when("Action::\"update\", Action::\"delete\"", "writer")),
-                ];
-                (vec![], "required", policies)
-            }
-            TemplateName::Confidential => {
-                let field = field()?;
-                let resource = format!("Field::{}", json!(field));
-                let hide = format!(
-                    "forbid(principal, action, resource == {resource}) unless {{ {}.contains(principal.organisation) }};",
-                    organisations()?
-                );
-                let all = format!(
-                    "permit(principal, action in Action::\"write\", resource) when {{ {}.contains(principal.organisation) }};",
-                    organisations()?
-                );
-                (
-                    vec![field],
-                    "none",
-                    vec![everyone_reads, ("field_is_confidential", hide), ("organisations_write", all)],
-                )
-            }
-            TemplateName::Element => {
-                let (field, member) = (field()?, member()?);
-                let resource = format!("Field::{}", json!(field));
-                let change = format!(
-                    "permit(principal, action == Action::\"update\", resource == {resource}) when {{ context.element{member} == principal.organisation.code }};"
-                );
-                (vec![field], "none", vec![everyone_reads, ("party_changes_its_element", change)])
-            }
-        };
+            TemplateName::Members => self.everyone_reads("organisations_write", "action in Action::\"write\""),
+            TemplateName::AppendOnly => self.everyone_reads("organisations_create", "action == Action::\"create\""),
+            TemplateName::Party => self.party(),
+            TemplateName::Named => Ok(named_in_documents()),
+            TemplateName::Confidential => self.confidential(),
+            TemplateName::Element => self.element(),
+        }?;
         let policies: Map<String, Value> =
             policies.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
         let rule = json!({ "engine": "cedar/v1", "fields": fields, "named": named, "policies": policies });
@@ -213,6 +141,82 @@ impl Template {
         Rules::compile(&access).map_err(|e| Failure::usage("--field", e))?;
         Ok(access)
     }
+
+    fn everyone_reads(&self, name: &'static str, action: &str) -> Result<Made, Failure> {
+        let theirs = permit(&format!("{action}, resource"), &self.is_organisation()?);
+        Ok((vec![], "none", vec![everyone_reads(), (name, theirs)]))
+    }
+
+    fn party(&self) -> Result<Made, Failure> {
+        let member = self.member()?;
+        let holds = |version: &str| format!("context.{version}{member} == principal.organisation.code");
+        let keep = "forbid(principal, action == Action::\"update\", resource is Document)";
+        let mut policies = vec![
+            ("party_reads_and_writes", permit("action, resource", &holds("document"))),
+            ("party_keeps_it", format!("{keep} unless {{ {} }};", holds("after"))),
+        ];
+        if !self.organisation.is_empty() {
+            let all = permit("action == Action::\"read\", resource", &self.is_organisation()?);
+            policies.push(("organisations_read_all", all));
+        }
+        Ok((vec![], "none", policies))
+    }
+
+    fn confidential(&self) -> Result<Made, Failure> {
+        let (field, theirs) = (self.field()?, self.is_organisation()?);
+        let resource = format!("resource == Field::{}", json!(field));
+        let policies = vec![
+            everyone_reads(),
+            ("field_is_confidential", format!("forbid(principal, action, {resource}) unless {{ {theirs} }};")),
+            ("organisations_write", permit("action in Action::\"write\", resource", &theirs)),
+        ];
+        Ok((vec![field], "none", policies))
+    }
+
+    fn element(&self) -> Result<Made, Failure> {
+        let (field, member) = (self.field()?, self.member()?);
+        let scope = format!("action == Action::\"update\", resource == Field::{}", json!(field));
+        let change = permit(&scope, &format!("context.element{member} == principal.organisation.code"));
+        Ok((vec![field], "none", vec![everyone_reads(), ("party_changes_its_element", change)]))
+    }
+
+    /// Whether the one who asks is of the organisations that were given.
+    fn is_organisation(&self) -> Result<String, Failure> {
+        if self.organisation.is_empty() {
+            return Err(Failure::usage("--organisation", "this template is about organisations: name them"));
+        }
+        let entities: Vec<String> =
+            self.organisation.iter().map(|name| format!("Organisation::{}", json!(name))).collect();
+        Ok(format!("[{}].contains(principal.organisation)", entities.join(", ")))
+    }
+
+    fn member(&self) -> Result<String, Failure> {
+        let member = self.member.as_ref().ok_or_else(|| Failure::usage("--member", "this template needs it"))?;
+        Ok(format!("[{}]", json!(member)))
+    }
+
+    fn field(&self) -> Result<String, Failure> {
+        self.field.clone().ok_or_else(|| Failure::usage("--field", "this template needs it"))
+    }
+}
+
+fn permit(scope: &str, when: &str) -> String {
+    format!("permit(principal, {scope}) when {{ {when} }};")
+}
+
+fn everyone_reads() -> (&'static str, String) {
+    ("everyone_reads", "permit(principal, action == Action::\"read\", resource);".to_owned())
+}
+
+fn named_in_documents() -> Made {
+    let when =
+        |actions: &str, who: &str| permit(&format!("action in [{actions}], resource"), &format!("context.{who}"));
+    let policies = vec![
+        ("owners_create", when("Action::\"create\"", "owner")),
+        ("readers_read", when("Action::\"read\"", "reader")),
+        ("writers_write", when("Action::\"update\", Action::\"delete\"", "writer")),
+    ];
+    (vec![], "required", policies)
 }
 
 impl CheckAccess {

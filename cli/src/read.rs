@@ -7,7 +7,7 @@ use crate::proofs::write_proof;
 use clap::{Args, ValueEnum};
 use countersign_client::v1::Document;
 use countersign_client::{At, Client, ClientError, Consistency, ProvenDocument};
-use countersign_proof::StateAnswer;
+use countersign_proof::{StateAnswer, VersionRecord};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -124,12 +124,18 @@ pub async fn get(command: &Get) -> Result<(), Failure> {
         return output::line(all);
     }
     eprintln!("version {} of height {}, read at height {}", document.version, document.height, response.read_height);
+    if !document.redacted.is_empty() {
+        eprintln!("without {}, which access rules keep from this account", document.redacted.join(", "));
+    }
     print_value(command, document.deleted, &json_of(&document.value))
 }
 
 fn print_proven(command: &Get, proven: &ProvenDocument) -> Result<(), Failure> {
     let (height, time) = (proven.proof.seal().height, proven.proof.seal().time);
     let (record, value, deleted) = match proven.proof.answer() {
+        StateAnswer::Present { record, value: None } if !command.json => {
+            return print_redacted(command, record, height);
+        }
         StateAnswer::Present { record, value } => (Some(record), value.clone(), false),
         StateAnswer::Deleted { record } => (Some(record), None, true),
         StateAnswer::Absent => (None, None, false),
@@ -138,6 +144,7 @@ fn print_proven(command: &Get, proven: &ProvenDocument) -> Result<(), Failure> {
         return output::line(json!({
             "absent": record.is_none(), "collection": command.collection, "deleted": deleted, "id": command.id,
             "proved_at_height": height, "proved_at_time_ms": time, "record": record, "value": value,
+            "redacted": record.is_some() && !deleted && value.is_none(),
         }));
     }
     eprintln!("proved at height {height}, {}", output::utc(time / 1000));
@@ -145,6 +152,13 @@ fn print_proven(command: &Get, proven: &ProvenDocument) -> Result<(), Failure> {
         return Err(proved_absent(command));
     }
     print_value(command, deleted, &value.unwrap_or(Value::Null))
+}
+
+/// A proof without the value, for an account from whom access rules keep some of it.
+fn print_redacted(command: &Get, record: &VersionRecord, height: u64) -> Result<(), Failure> {
+    let value = record.value.map(|hash| hash.to_string()).unwrap_or_default();
+    eprintln!("proved at height {height}: {}/{} is in version {}", command.collection, command.id, record.version);
+    output::line(format_args!("value not verifiable: redacted; its hash is {value}"))
 }
 
 fn proved_absent(command: &Get) -> Failure {
@@ -212,7 +226,12 @@ fn print_one(document: &Document, json: bool) -> Result<(), Failure> {
         return output::line(document_json(document));
     }
     let value = if document.deleted { "deleted".to_owned() } else { json_of(&document.value).to_string() };
-    output::line(format_args!("{}\tversion {}\theight {}\t{value}", document.id, document.version, document.height))
+    let without = match &document.redacted[..] {
+        [] => String::new(),
+        pointers => format!("\twithout {}", pointers.join(", ")),
+    };
+    let (id, version, height) = (&document.id, document.version, document.height);
+    output::line(format_args!("{id}\tversion {version}\theight {height}\t{value}{without}"))
 }
 
 /// A document with all that the API says of it.
@@ -220,6 +239,6 @@ pub fn document_json(document: &Document) -> Value {
     json!({
         "collection": document.collection, "deleted": document.deleted, "height": document.height,
         "id": document.id, "transaction": hex::encode(&document.transaction_id),
-        "value": json_of(&document.value), "version": document.version,
+        "redacted": document.redacted, "value": json_of(&document.value), "version": document.version,
     })
 }

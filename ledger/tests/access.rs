@@ -222,6 +222,38 @@ fn a_rule_that_cannot_work_is_refused_with_its_place() {
     refused(&[], &long, "levels");
 }
 
+/// The deepest that 4,096 bytes can say, in each way there is, from a thread with little stack: refused, and nobody falls.
+#[test]
+fn no_policy_is_too_deep_for_a_node() {
+    let fill = |start: &str, step: &str, end: &str| {
+        let around = "permit(principal, action, resource) when {  };".len();
+        let times = (4096 - around - start.len() - end.len()) / step.len();
+        format!("permit(principal, action, resource) when {{ {start}{}{end} }};", step.repeat(times))
+    };
+    let policies = [
+        fill("", "true||", "true"),
+        fill("", "true&&", "true"),
+        fill("1", "+1", " == 1"),
+        fill("context.document", ".a", " == 1"),
+        fill("context.document", "[\"a\"]", " == 1"),
+        fill("", "if true then true else ", "true"),
+        fill("", "!", "true"),
+        fill("", "-", "1 == 1"),
+        fill("", "context.id in ", "context.id"),
+        fill("[", "1,", "1].contains(1)"),
+        fill("", "{a:", "1"),
+    ];
+    let judge = move || {
+        for policy in policies {
+            let access = serde_json::from_value(cedar(&[], "none", &[("p", &policy)])).expect("a form");
+            let Ok(rules) = Rules::compile(&access) else { continue };
+            let who = principal("a/ops", json!({}));
+            rules.view(Some(&who), "D", &json!({"a": {"a": 1}}), None);
+        }
+    };
+    std::thread::Builder::new().stack_size(256 << 10).spawn(judge).expect("a thread").join().expect("it holds");
+}
+
 #[test]
 fn execution_judges_before_anything_else_tells() {
     let mut bench = Bench::new();

@@ -12,8 +12,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// Stack that parsing a policy of the longest kind is given, so that its verdict depends on no thread's stack.
-const COMPILE_STACK_BYTES: usize = 256 << 20;
+/// Stack that parsing a policy is given: many times what the deepest of the longest kind takes, so that its verdict depends on
+/// no thread's stack.
+const COMPILE_STACK_BYTES: usize = 64 << 20;
 /// Evaluation needs less than this; a thread with less left is given [`EVALUATE_STACK_BYTES`].
 const EVALUATE_RED_ZONE_BYTES: usize = 512 << 10;
 const EVALUATE_STACK_BYTES: usize = 4 << 20;
