@@ -133,7 +133,7 @@ fn part<'s>(schema: &'s Value, token: &str) -> Part<'s> {
     let Value::Object(keywords) = schema else { return Part::Open };
     let elements = keywords.get("type").and_then(Value::as_str) == Some("array");
     let judged = match elements {
-        true if keywords.contains_key("prefixItems") || keywords["items"].is_array() => None,
+        true if keywords.contains_key("prefixItems") || keywords.get("items").is_some_and(Value::is_array) => None,
         true => keywords.get("items"),
         false => match keywords.get("properties").and_then(|properties| properties.get(token)) {
             Some(property) => Some(property),
@@ -165,6 +165,7 @@ mod tests {
                 "free": true,
                 "never": false,
                 "nothing": {"type": "null"},
+                "bare": {"type": "array"},
                 "pinned": {"allOf": [{"type": "object"}], "properties": {"a/b": {"const": 1}}}
             },
             "$defs": {"carrier": {"type": "object", "properties": {"code": {"type": "string"}}}}
@@ -177,7 +178,7 @@ mod tests {
     fn keys_are_read_from_both_keywords() {
         let keywords = json!({
             "x-unique": ["/number", ["/carrier/code", "/count"]],
-            "x-indexes": [["/count"], "/legs/0/to", "/free/deep", "/pinned/a~1b"]
+            "x-indexes": [["/count"], "/legs/0/to", "/free/deep", "/pinned/a~1b", "/bare/0"]
         });
         let indexes = Indexes::declared(&shipments(keywords)).expect("declared");
         let found: Vec<_> = indexes.iter().map(|index| (index.shown(), index.is_unique())).collect();
@@ -188,11 +189,48 @@ mod tests {
             ("/legs/0/to", false),
             ("/free/deep", false),
             ("/pinned/a~1b", false),
+            ("/bare/0", false),
         ];
         assert_eq!(found, expected.map(|(shown, unique)| (shown.to_owned(), unique)));
         assert!(indexes.unique(&["/number".to_owned()]).is_some());
         assert!(indexes.unique(&["/count".to_owned()]).is_none(), "an index is no unique key");
         assert_eq!(Indexes::declared(&json!(true)), Ok(Indexes::default()));
+    }
+
+    /// Every node judges a definition while it executes: one that brings it down brings down the ledger.
+    #[test]
+    fn no_schema_brings_a_node_down() {
+        let odd = [
+            json!(true),
+            json!(false),
+            json!({}),
+            json!({"type": "array"}),
+            json!({"type": ["array", "object"]}),
+            json!({"type": "array", "items": false}),
+            json!({"type": "array", "items": [{}]}),
+            json!({"type": "array", "prefixItems": []}),
+            json!({"type": "object", "properties": {"x": false}, "patternProperties": {}}),
+            json!({"type": "object", "additionalProperties": {"type": "array"}}),
+            json!({"allOf": [], "$ref": "#"}),
+            json!({"allOf": [{"$ref": "#/properties/p"}, {"$id": "urn:x", "type": "string"}]}),
+            json!({"enum": [[]], "const": null}),
+        ];
+        for part in &odd {
+            for inner in &odd {
+                let mut outer = part.clone();
+                if let Some(members) = outer.as_object_mut() {
+                    members.entry("items").or_insert_with(|| inner.clone());
+                    members.entry("properties").or_insert_with(|| json!({"x": inner}));
+                }
+                for pointer in ["/p", "/p/0", "/p/x", "/p/0/0", "/p/x/0", "/p/x/x", "/q/0", "/p/4294967296", "/p/~0~1"]
+                {
+                    for part in [part, &outer] {
+                        // Refused or not, it is an answer.
+                        drop(Indexes::declared(&json!({"properties": {"p": part}, "x-unique": [pointer]})));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
