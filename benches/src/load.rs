@@ -10,18 +10,20 @@ use std::fs;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-const COLLECTION: &str = "records";
+pub const COLLECTION: &str = "records";
 const DOCUMENT_BYTES: usize = 256;
 /// More than a round uses: what is left over is signed for nothing.
 const SIGNED_A_SECOND: usize = 12_000;
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Clients of one network, one an organisation, each at its own node.
 pub struct Load {
-    clients: Vec<(Client, String, KeyPair)>,
+    /// Each with its account and the account's key.
+    pub clients: Vec<(Client, String, KeyPair)>,
     genesis: Genesis,
     pids: Vec<u32>,
-    next: u64,
+    /// The number of the newest document.
+    pub next: u64,
 }
 
 /// What one round measured.
@@ -33,6 +35,18 @@ pub struct Round {
 }
 
 impl Load {
+    /// The next document's transaction, signed by the account of organisation `n`.
+    pub fn sign_one(&mut self, n: usize) -> Result<BulkRow, Box<dyn Error>> {
+        let (_, account, key) = &self.clients[n];
+        self.next += 1;
+        let name = format!("record-{:09}", self.next);
+        let signed = TransactionBuilder::new(self.genesis.hash())
+            .create(COLLECTION, &name, &document(self.next))
+            .without_expiry()
+            .sign(&[(account, key)])?;
+        Ok(BulkRow { tag: self.next, name, transaction_id: signed.id, bytes: signed.bytes })
+    }
+
     /// Defines the collection and makes the clients.
     pub fn prepare(network: &mut Network) -> Result<Load, Box<dyn Error>> {
         let schema = network.layout().root().join("records.schema.json");
@@ -85,19 +99,7 @@ impl Load {
 
     fn sign(&mut self, n: usize, lasts: Duration, used: usize) -> Result<Vec<BulkRow>, Box<dyn Error>> {
         let count = SIGNED_A_SECOND * lasts.as_secs() as usize / used;
-        let (_, account, key) = &self.clients[n];
-        let mut rows = Vec::with_capacity(count);
-        for _ in 0..count {
-            self.next += 1;
-            let name = format!("record-{:09}", self.next);
-            let document = document(self.next);
-            let signed = TransactionBuilder::new(self.genesis.hash())
-                .create(COLLECTION, &name, &document)
-                .without_expiry()
-                .sign(&[(account, key)])?;
-            rows.push(BulkRow { tag: self.next, name, transaction_id: signed.id, bytes: signed.bytes });
-        }
-        Ok(rows)
+        (0..count).map(|_| self.sign_one(n)).collect()
     }
 }
 

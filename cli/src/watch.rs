@@ -23,6 +23,9 @@ pub struct Watch {
     /// Only these collections
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     collection: Vec<String>,
+    /// Only changes whose document matches before or after, for example '{"/status": "open"}'
+    #[arg(long, value_name = "JSON", default_value = "")]
+    filter: String,
     /// Also print, as {"cursor","height"}, how far the ledger has come without a change
     #[arg(long)]
     progress: bool,
@@ -31,7 +34,8 @@ pub struct Watch {
 }
 
 pub async fn run(command: &Watch) -> Result<(), Failure> {
-    let mut subscription = command.connection.client()?.subscribe(&command.cursor, &command.collection);
+    let mut subscription =
+        command.connection.client()?.subscribe(&command.cursor, &command.collection).matching(&command.filter);
     loop {
         let event = subscription.next().await?;
         if let Some(line) = line_of(event, command.progress) {
@@ -43,7 +47,10 @@ pub async fn run(command: &Watch) -> Result<(), Failure> {
 fn line_of(event: Event, progress: bool) -> Option<Value> {
     match event.what? {
         What::Change(change) => {
-            let mut line = document_json(&change.document?);
+            let kind = change.kind().as_str_name().to_ascii_lowercase();
+            // What is withdrawn from the reader is told by what he saw last.
+            let mut line = document_json(change.document.as_ref().or(change.before.as_ref())?);
+            line["kind"] = kind.into();
             line["cursor"] = event.cursor.into();
             line["leaf"] = change.leaf_index.into();
             line["time_ms"] = change.time_ms.into();

@@ -12,6 +12,7 @@ pub struct Subscription {
     client: Client,
     cursor: String,
     collections: Vec<String>,
+    filter: String,
     live: Option<Live>,
     /// How long to wait before the next connection; nothing after an event.
     wait: Duration,
@@ -32,6 +33,7 @@ impl Client {
             client: self.clone(),
             cursor: cursor.to_owned(),
             collections: collections.to_vec(),
+            filter: String::new(),
             live: None,
             wait: Duration::ZERO,
         }
@@ -39,6 +41,12 @@ impl Client {
 }
 
 impl Subscription {
+    /// Only changes whose document matches this filter before or after: comparisons by JSON pointer, as JSON.
+    pub fn matching(mut self, filter: &str) -> Subscription {
+        filter.clone_into(&mut self.filter);
+        self
+    }
+
     /// Waits for the next event, reconnecting to this or another node for as long as it takes. Errs only when
     /// waiting does not help: denied, refused, an unknown cursor. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Event, ClientError> {
@@ -71,7 +79,11 @@ impl Subscription {
     async fn connect(&mut self) -> Result<(), ClientError> {
         sleep(self.wait).await;
         let (at, mut node) = self.client.node();
-        let message = SubscribeRequest { cursor: self.cursor.clone(), collections: self.collections.clone() };
+        let message = SubscribeRequest {
+            cursor: self.cursor.clone(),
+            collections: self.collections.clone(),
+            filter: self.filter.clone(),
+        };
         let request = self.client.request(message);
         let error = match timeout(CONNECT_TIMEOUT * 2, node.subscribe(request)).await {
             Ok(Ok(response)) => {

@@ -12,15 +12,17 @@
 //! ```
 
 mod api;
-mod api_keys;
 mod asked;
 mod door;
 mod explorer;
+mod feed;
 mod graphql;
 mod health;
+mod identity;
 mod limits;
 mod links;
 mod metrics;
+mod problem;
 mod proofs;
 mod refusal;
 mod router;
@@ -32,8 +34,13 @@ mod view;
 mod witness;
 
 pub use api::{API_ROUTES, ApiSetup, GatewayAccount};
-pub use api_keys::{API_KEYS_FILE, ApiKey, ApiKeys, ApiKeysError};
 pub use door::{Ask, Door, Progress, Refused};
+pub use feed::{Changed, Fed, Feed, Feeds, Wanted};
+pub use identity::{
+    API_KEYS_FILE, ApiKey, ApiKeys, ApiKeysError, Caller, Callers, ISSUERS_MAX, Issuer, IssuerKeys, JwkSet, NowMs,
+    Presented, Vouched,
+};
+pub use problem::Problem;
 pub use router::{Served, router};
 pub use serve::serve;
 pub use sight::{Governed, NOT_VERIFIABLE, Sight, Sighted};

@@ -1,10 +1,11 @@
 //! Route requests to pages under one set of security headers.
 
-use crate::api::{self, Api, ApiSetup, Problem};
+use crate::api::{self, Api, ApiSetup};
 use crate::explorer::{self, Explorer};
 use crate::health::health;
 use crate::limits::URI_BYTES_MAX;
 use crate::metrics::metrics;
+use crate::problem::Problem;
 use crate::proofs::{self, Proofs};
 use crate::refusal::Refusal;
 use crate::sight::{Governed, Sight};

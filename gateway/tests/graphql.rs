@@ -323,7 +323,7 @@ async fn listen(network: &Network, api_keys: Option<std::path::PathBuf>) -> List
     let (end, ended) = oneshot::channel::<()>();
     tokio::spawn(async move {
         // Whether it is told or dropped.
-        serve(listener, site.router, async { drop(ended.await) }).await.expect("served");
+        serve(listener, site.router, None, async { drop(ended.await) }).await.expect("served");
     });
     Listening { address, tell, _end: end }
 }

@@ -113,7 +113,7 @@ async fn the_server_answers_until_it_is_told_to_stop() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, site.router.clone(), async { drop(stopped.await) }));
+    let server = tokio::spawn(serve(listener, site.router.clone(), None, async { drop(stopped.await) }));
     let mut client = TcpStream::connect(address).await.expect("open");
     let answer = ask(&mut client, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n"), "{answer}");

@@ -2,7 +2,9 @@
 
 use crate::NodeError;
 use crate::files::FolderFiles;
+use crate::http_tls::HttpTls;
 use crate::sign_lock::SignLock;
+use crate::vouch::{ClientCertificates, IssuerConfig};
 use crate::witness::{OutsideWitness, WitnessConfig};
 use countersign_client::key_file;
 use countersign_proof::{Genesis, Hash, KeyPair};
@@ -23,6 +25,13 @@ pub struct Config {
     /// The HTTP side: explorer, metrics, health. It shows documents without asking for a token: keep it on loopback
     /// or behind a proxy of yours.
     pub http: Option<String>,
+    /// TLS on the HTTP side; plain HTTP without it.
+    pub http_tls: Option<HttpTls>,
+    /// Who may call with a certificate of his own, on both sides.
+    pub client_certificates: Option<ClientCertificates>,
+    /// OIDC issuers whose tokens are taken on both sides.
+    #[serde(default)]
+    pub issuers: Vec<IssuerConfig>,
     /// The account that signs what callers of the HTTP side write; its key lies in `keys/gateway.key`. Without one the HTTP
     /// side only reads.
     pub gateway_account: Option<String>,

@@ -62,8 +62,8 @@ pub const LIST_DOCUMENTS_READ_MAX: usize = 10_000;
 pub const PAGE_ROWS_DEFAULT: u32 = 100;
 /// Open subscriptions.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
-/// Events a subscriber may lag behind its own stream's buffer.
-pub const SUBSCRIPTION_EVENTS_WAITING_MAX: usize = 256;
+/// Events that wait for one subscriber; each may hold two documents.
+pub const SUBSCRIPTION_EVENTS_WAITING_MAX: usize = 32;
 /// Concurrent requests on one gRPC connection.
 pub const REQUESTS_PER_CONNECTION_MAX: u32 = 2_048;
 /// Handshakes of gRPC connections under way at once.

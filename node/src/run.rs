@@ -6,7 +6,7 @@ use crate::clock::SystemClock;
 use crate::files::FolderFiles;
 use crate::folder::Folder;
 use crate::start::{Identity, Seams, start};
-use crate::{NodeError, door, view, witness};
+use crate::{NodeError, door, http_tls, view, vouch, witness};
 use countersign_consensus::{FAMILIES, Settings};
 use countersign_gateway::{NodeView, Served};
 use countersign_ledger::store::{RocksKv, open_database};
@@ -70,7 +70,10 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
     let witness = witness::open(&path, &config, &secrets, clock())?;
     let reached = witness::reached(&path, &config.witnesses)?;
     let host = config.api.rsplit_once(':').map_or("", |(host, _)| host);
-    let tls = api::ApiTls::prepare(&path, &secrets.tls, host)?;
+    let clients = config.client_certificates.as_ref();
+    let tls = api::ApiTls::prepare(&path, &secrets.tls, host, clients)?;
+    let http_tls = config.http_tls.as_ref().map(|tls| http_tls::acceptor(&path, tls, clients)).transpose()?;
+    let (vouched, fetches) = vouch::open(&folder)?;
     let seams = Seams {
         ledger: Arc::new(open_database(&path.join("ledger-0"))?),
         raft: Arc::new(RocksKv::open(&path.join("raft"), &FAMILIES)?),
@@ -79,6 +82,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         sockets: Arc::new(TcpSockets),
         verifier_threads: VERIFIER_THREADS,
         consensus: Settings { log_entries_kept: config.log_entries_kept, ..Settings::new(0) },
+        vouched,
         stations: stations.clone(),
     };
     let log = secrets.voter.as_ref().map(|voter| voter.log.clone());
@@ -89,6 +93,9 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         () = stop.asked() => return Ok(()),
         node = starting => node?,
     };
+    for fetch in fetches {
+        stations.spawn(fetch.run());
+    }
     let (pushes, cosigned) = witness::pushes(reached, &node.reader(), &node.api.certified);
     stations.spawn(witness::run(pushes));
     tracing::info!(node = config.node, listen = config.listen, api = config.api, "node runs");
@@ -105,7 +112,7 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
         let (reader, genesis) = (node.reader(), node.api.genesis.clone());
         let api = Some(door::open(&folder, node.api.clone(), &stations)?);
         let router = countersign_gateway::router(Served { reader, genesis, log, view: seen, api, witness });
-        let serving = countersign_gateway::serve(listener, router, quit());
+        let serving = countersign_gateway::serve(listener, router, http_tls, quit());
         servers.spawn_on(async { serving.await.map_err(|e| NodeError::Server(e.to_string())) }, &stations);
     }
     let reason = tokio::select! {

@@ -18,7 +18,7 @@ use crate::limits::*;
 use crate::members::{self, Members};
 use crate::mempool::{Mempool, MempoolSize};
 use crate::order::Order;
-use crate::publish;
+use crate::publish::Publish;
 use crate::purge::Purge;
 use crate::services::{Answers, Asked};
 use crate::sign::{Sign, Signer};
@@ -29,11 +29,11 @@ use crate::wire::MemberWire;
 use crate::{NodeError, incarnations};
 use bytes::Bytes;
 use countersign_consensus::{Consensus, Position, Settings, Wire};
-use countersign_gateway::{Governed, Sight};
+use countersign_gateway::{Callers, Feeds, Governed, Progress, Sight, Vouched};
 use countersign_ledger::store::kv::Kv;
 use countersign_ledger::store::{Ledger, Reader};
 use countersign_p2p::{Lane, Services, Sockets, Transport};
-use countersign_proof::{Checkpoint, Genesis, Leaf};
+use countersign_proof::{Checkpoint, Genesis, Leaf, organisation_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub struct Seams {
     pub verifier_threads: usize,
     /// Consensus' own settings; its Raft id is set here.
     pub consensus: Settings,
+    /// Whom the operator vouches for at the API.
+    pub vouched: Vouched,
     /// Where stations run: not on the threads that carry Raft's heartbeats.
     pub stations: Handle,
 }
@@ -361,10 +363,14 @@ impl Parts {
         stations.spawn_on(sign.run(), on);
         stations.spawn_on(certify.run(), on);
         stations.spawn_on(accuse.run(), on);
-        let publishing = publish::run(certified_seen.clone(), published);
+        let (told, progress) = watch::channel(Progress::default());
+        let (applied, certified) = (applied_seen.clone(), certified_seen.clone());
+        let mut publish = Publish { applied, certified, published, progress: told };
+        // Whoever reads from now on sees what is there already.
+        publish.tell();
         stations.spawn_on(
             async {
-                publishing.await;
+                publish.run().await;
                 Ok(())
             },
             on,
@@ -373,8 +379,15 @@ impl Parts {
 
         let governing = applied_seen.clone();
         let governed: Governed = Arc::new(move || governing.borrow().governed_height);
+        let sight = Sight::new(reader.clone(), Some(governed));
+        let (organisation, clock) = (organisation_of(&node).to_owned(), self.seams.clock.clone());
+        let now_ms = Arc::new(move || clock.now_ms());
+        let callers = Callers::new(reader.clone(), origin.clone(), organisation, self.seams.vouched, now_ms);
+        let (reading, seeing, calling) = (reader.clone(), sight.clone(), callers.clone());
         let api = Api {
-            sight: Sight::new(reader.clone(), Some(governed)),
+            feeds: Feeds { reader: reading, sight: seeing, callers: calling, progress },
+            sight,
+            callers,
             node,
             origin,
             genesis,
@@ -385,7 +398,6 @@ impl Parts {
             owned_bytes: Arc::new(Semaphore::new(OWNED_BYTES_MAX)),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
             limits,
-            clock: self.seams.clock,
             consensus: self.consensus,
             transport: self.transport,
             members: members_seen,

@@ -2,9 +2,11 @@
 //!
 //! These tests drive the `countersign` binary: `./check` builds it first.
 
+mod common;
+
+use common::{api_key, define_readings};
 use countersign_testnet::{Network, Options};
 use serde_json::{Value, json};
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -22,12 +24,7 @@ struct Caller {
 impl Caller {
     /// One with a new API key of the node.
     fn new(network: &Network, n: usize, scope: &[&str]) -> Caller {
-        let node = &network.nodes()[n];
-        let (account, folder) = (format!("{}/app", node.organisation), node.folder.display().to_string());
-        let fixed = ["api-key", "create", "--folder", &folder, "--account", &account];
-        let answer = network.cli(&format!("{}/ops", node.organisation), &[&fixed[..], scope].concat());
-        let key = answer.expect("runs").ok().expect("a key").stdout.trim().to_owned();
-        Caller { port: node.http_port, key }
+        Caller { port: network.nodes()[n].http_port, key: api_key(network, n, scope) }
     }
 
     fn connect(&self) -> TcpStream {
@@ -107,19 +104,6 @@ impl Subscriber {
     }
 }
 
-fn define(network: &Network, collection: &str) {
-    let schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "required": ["value"],
-        "properties": {"value": {"type": "integer"}, "unit": {"enum": ["C", "F"]}},
-        "additionalProperties": false
-    });
-    let file = network.layout().root().join("schema.json");
-    fs::write(&file, schema.to_string()).expect("the network's folder can be written");
-    network.define_collection(collection, &file).expect("a quorum defines the collection");
-}
-
 fn code(answer: &Value) -> &str {
     answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_default()
 }
@@ -133,7 +117,7 @@ fn a_write_at_one_organisation_reaches_a_subscriber_at_another() {
         writer.ask("{ readingsCount { count } }", json!({})).to_string().contains("readingsCount"),
         "not there yet"
     );
-    define(&network, "readings");
+    define_readings(&network, "readings");
     let mut subscriber = reader.subscriber();
     let changed = "subscription { changed: readingsChanged(cursor: \"\") { kind id before { json } after { version value { value unit } } } }";
     subscriber.subscribe("1", changed);
@@ -142,7 +126,7 @@ fn a_write_at_one_organisation_reaches_a_subscriber_at_another() {
     writes_once_under_a_key(&writer);
     writes_all_or_nothing(&writer);
     // Another collection is there from the moment it is defined.
-    define(&network, "cold-rooms");
+    define_readings(&network, "cold-rooms");
     let made = writer.write("putColdRooms", "r1", "", &json!({"value": -20}));
     assert_eq!(made["data"]["written"]["transaction"]["outcome"], "APPLIED", "{made}");
     let read = "{ coldRooms(id: \"r1\") { value { value } certified } }";

@@ -2,6 +2,9 @@
 //!
 //! These tests drive the `countersign` binary: `./check` builds it first.
 
+mod common;
+
+use common::{api_key, define_readings, revoke};
 use countersign_testnet::{Network, Options};
 use serde_json::{Value, json};
 use std::fs;
@@ -28,12 +31,7 @@ struct Answer {
 impl Caller {
     /// One with a new API key of the node.
     fn new(network: &Network, n: usize, scope: &[&str]) -> Caller {
-        let node = &network.nodes()[n];
-        let (account, folder) = (format!("{}/app", node.organisation), node.folder.display().to_string());
-        let fixed = ["api-key", "create", "--folder", &folder, "--account", &account];
-        let answer = network.cli(&format!("{}/ops", node.organisation), &[&fixed[..], scope].concat());
-        let key = answer.expect("runs").ok().expect("a key").stdout.trim().to_owned();
-        Caller { port: node.http_port, key }
+        Caller { port: network.nodes()[n].http_port, key: api_key(network, n, scope) }
     }
 
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
@@ -91,25 +89,12 @@ fn document(id: &str) -> String {
     format!("/v1/collections/{COLLECTION}/documents/{id}")
 }
 
-fn define(network: &Network) {
-    let schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "required": ["value"],
-        "properties": {"value": {"type": "integer"}, "unit": {"enum": ["C", "F"]}},
-        "additionalProperties": false
-    });
-    let file = network.layout().root().join("readings.schema.json");
-    fs::write(&file, schema.to_string()).expect("the network's folder can be written");
-    network.define_collection(COLLECTION, &file).expect("a quorum defines the collection");
-}
-
 #[test]
 fn a_collection_has_a_typed_api_from_the_moment_it_is_defined() {
     let mut network = Network::start(Options::default()).expect("four nodes start");
     let writer = Caller::new(&network, 0, &["--read", "*", "--write", COLLECTION]);
     assert_eq!(writer.get(&format!("/v1/collections/{COLLECTION}")).status, 404);
-    define(&network);
+    define_readings(&network, COLLECTION);
     let described = writer.get("/openapi.json");
     assert_eq!(described.body["openapi"], "3.0.3");
     assert!(described.body["paths"].get(format!("/v1/collections/{COLLECTION}/documents/{{id}}")).is_some());
@@ -295,10 +280,7 @@ fn lets_in_whom_it_knows(network: &Network, writer: &Caller) {
     let elsewhere = Caller { port: network.nodes()[1].http_port, key: writer.key.clone() };
     assert_eq!(elsewhere.get(&document("a")).status, 401);
     ends_the_stream_of_a_revoked_key(network, writer);
-    let id = writer.key.split('_').nth(1).expect("an id");
-    let node = &network.nodes()[0];
-    let revoke = ["api-key", "revoke", "--folder", &node.folder.display().to_string(), id];
-    network.cli(&format!("{}/ops", node.organisation), &revoke).expect("runs").ok().expect("revoked");
+    revoke(network, 0, &writer.key);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(writer.get(&document("a")).status, 401);
 }
@@ -316,10 +298,7 @@ fn ends_the_stream_of_a_revoked_key(network: &Network, writer: &Caller) {
         }
     };
     assert_eq!(data()["subject"], "readings/c");
-    let node = &network.nodes()[1];
-    let id = reader.key.split('_').nth(1).expect("an id");
-    let revoke = ["api-key", "revoke", "--folder", &node.folder.display().to_string(), id];
-    network.cli(&format!("{}/ops", node.organisation), &revoke).expect("runs").ok().expect("revoked");
+    revoke(network, 1, &reader.key);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(writer.write("PUT", "d", &[], &json!({"value": 1})).status, 201);
     assert_eq!(data()["code"], "UNAUTHENTICATED");

@@ -1,7 +1,7 @@
 //! Parse the headers and parameters that the API's requests share: each with its form and its maximum.
 
-use super::problem::Problem;
 use crate::limits::{BODY_SECONDS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, WAIT_SECONDS_MAX};
+use crate::problem::Problem;
 use axum::body::{Body, to_bytes};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};

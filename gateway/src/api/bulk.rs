@@ -2,12 +2,12 @@
 
 use super::Api;
 use super::asked::{Wait, body_bytes, media_type};
-use super::caller::Caller;
 use super::catalogue::Served;
-use super::problem::Problem;
 use super::signing::Intent;
 use super::write::{Recorded, recorded};
+use crate::identity::Caller;
 use crate::limits::{BULK_AT_ONCE_MAX, BULK_BYTES_MAX, BULK_REQUESTS_MAX, BULK_ROWS_MAX};
+use crate::problem::Problem;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};

@@ -2,8 +2,8 @@
 
 use super::Api;
 use super::openapi::Described;
-use super::problem::Problem;
 use crate::graphql::Typed;
+use crate::problem::Problem;
 use countersign_ledger::Definition;
 use countersign_proof::{Access, Collection};
 use serde_json::Value;

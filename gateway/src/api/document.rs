@@ -2,12 +2,12 @@
 
 use super::Api;
 use super::asked::{Condition, json_body, number};
-use super::caller::Caller;
 use super::operation::Key;
-use super::problem::Problem;
 use super::read::{ReadAsked, Seen};
 use super::write::Write;
+use crate::identity::Caller;
 use crate::limits::{API_ROWS_MAX, PAGE_BYTES_MAX};
+use crate::problem::Problem;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};

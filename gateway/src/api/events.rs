@@ -1,22 +1,18 @@
 //! Stream changes as CloudEvents 1.0 over Server-Sent Events.
 
 use super::Api;
-use super::caller::Caller;
 use super::document::query;
-use super::feed::{Changed, Fed, Feed, Wanted};
-use super::problem::Problem;
 use super::read::Seen;
-use crate::limits::{
-    EVENTS_WAITING_MAX, FILTER_BYTES_MAX, READER_STALL_MAX, SOCKETS_MAX, STREAM_COLLECTIONS_MAX, STREAMS_MAX,
-};
+use crate::feed::{Changed, Fed, Feed, Wanted};
+use crate::identity::Caller;
+use crate::limits::{EVENTS_WAITING_MAX, READER_STALL_MAX, SOCKETS_MAX, STREAMS_MAX};
+use crate::problem::Problem;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use countersign_ledger::Filter;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -70,7 +66,7 @@ pub(crate) async fn events(
     let wanted = wanted(asked.collections.as_deref(), asked.filter.as_deref())?;
     let permit = api.stream_permit()?;
     let origin = api.origin.clone();
-    let feed = api.feed(caller, wanted, cursor)?;
+    let feed = api.feeds.open(caller, wanted, cursor)?;
     let (events, stream) = mpsc::channel(EVENTS_WAITING_MAX);
     tokio::spawn(send(feed, origin, events, permit));
     let mut response = Sse::new(ReceiverStream::new(stream)).into_response();
@@ -80,27 +76,9 @@ pub(crate) async fn events(
 }
 
 /// What a reader wants to hear of, from its text.
-pub(crate) fn wanted(collections: Option<&str>, filter: Option<&str>) -> Result<Wanted, Problem> {
+fn wanted(collections: Option<&str>, filter: Option<&str>) -> Result<Wanted, Problem> {
     let names = collections.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    wanted_of(names.map(str::to_owned).collect(), filter)
-}
-
-/// The same, from names.
-pub(crate) fn wanted_of(collections: BTreeSet<String>, filter: Option<&str>) -> Result<Wanted, Problem> {
-    if collections.len() > STREAM_COLLECTIONS_MAX {
-        let detail = format!("collections: {}, at most {STREAM_COLLECTIONS_MAX}", collections.len());
-        return Err(Problem::new("TOO_LARGE", detail).at("collections"));
-    }
-    Ok(Wanted { collections, filter: filter.map(parse_filter).transpose()? })
-}
-
-/// A filter from its text: JSON pointers to comparisons, as in preconditions.
-pub(crate) fn parse_filter(text: &str) -> Result<Filter, Problem> {
-    if text.len() > FILTER_BYTES_MAX {
-        let detail = format!("filter: {} bytes, at most {FILTER_BYTES_MAX}", text.len());
-        return Err(Problem::new("TOO_LARGE", detail).at("filter"));
-    }
-    Ok(Filter::parse("filter", text.as_bytes())?)
+    Wanted::new(names.map(str::to_owned).collect(), filter)
 }
 
 impl Api {
@@ -170,14 +148,16 @@ fn ending(problem: &Problem) -> Event {
 /// A change as a CloudEvent.
 pub(crate) fn cloud_event(origin: &str, cursor: String, changed: Changed) -> CloudEvent {
     let kind = format!("countersign.document.{}", changed.kind());
-    let subject = changed.document().map(|seen| format!("{}/{}", seen.collection, seen.id));
+    let (collection, id) = changed.document();
+    let subject = format!("{collection}/{id}");
     let Changed { leaf, time_ms, before, after } = changed;
+    let (before, after) = (before.map(Seen::from), after.map(Seen::from));
     CloudEvent {
         specversion: "1.0",
         id: cursor,
         source: format!("urn:countersign:{origin}"),
         kind,
-        subject: subject.unwrap_or_default(),
+        subject,
         time: rfc3339(time_ms),
         datacontenttype: "application/json",
         data: Data { leaf, before, after },

@@ -2,13 +2,13 @@
 
 use super::Api;
 use super::asked::number;
-use super::caller::Caller;
 use super::catalogue::Served;
 use super::document::{query, rows};
-use super::events::parse_filter;
-use super::problem::Problem;
 use super::read::Seen;
+use crate::feed::parse_filter;
+use crate::identity::Caller;
 use crate::limits::{PAGE_BYTES_MAX, SCAN_DOCUMENTS_MAX};
+use crate::problem::Problem;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};

@@ -7,15 +7,12 @@
 
 mod asked;
 mod bulk;
-mod caller;
 mod catalogue;
 mod document;
 mod events;
-mod feed;
 mod list;
 mod openapi;
 mod operation;
-mod problem;
 mod read;
 mod router;
 mod signing;
@@ -23,14 +20,13 @@ mod transaction;
 mod write;
 
 pub(crate) use asked::{Condition, Wait, body_bytes, keyed, media_type};
-pub(crate) use caller::{Caller, credential};
+
 pub(crate) use catalogue::{Collections, Served};
 pub(crate) use document::{ROWS_DEFAULT, Versions};
-pub(crate) use events::{rfc3339, wanted_of};
-pub(crate) use feed::{Changed, Feed};
+pub(crate) use events::rfc3339;
+
 pub(crate) use list::{Counted, ListAsked, Page, Summed};
 pub(crate) use openapi::{Named, embeds, names};
-pub(crate) use problem::{Pointer, Problem};
 pub(crate) use read::{Answered, CONSISTENCIES, ReadAsked, Seen, json_bytes};
 pub use router::API_ROUTES;
 pub(crate) use router::router;
@@ -38,13 +34,13 @@ pub use signing::GatewayAccount;
 pub(crate) use transaction::Status;
 pub(crate) use write::{Recorded, Write, Written, recorded};
 
-use crate::api_keys::KeyRing;
 use crate::door::Door;
+use crate::feed::Feeds;
+use crate::identity::Callers;
 use crate::sight::Sight;
 use catalogue::Catalogue;
 use countersign_ledger::store::Reader;
 use countersign_proof::Genesis;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -52,12 +48,10 @@ use tokio::sync::Semaphore;
 pub struct ApiSetup {
     /// The way into the node.
     pub door: Door,
-    /// The organisation of the node: writes are signed for its callers only.
-    pub organisation: String,
+    /// Who calls. Writes are signed for callers of the node's own organisation only.
+    pub callers: Callers,
     /// The account that signs for callers who cannot; without one the API only reads.
     pub account: Option<GatewayAccount>,
-    /// The file of API keys.
-    pub api_keys: Option<PathBuf>,
 }
 
 /// What every handler may look at.
@@ -67,10 +61,10 @@ pub(crate) struct Api {
     sight: Sight,
     genesis: Arc<Genesis>,
     origin: String,
-    organisation: String,
+    pub(crate) callers: Callers,
+    pub(crate) feeds: Feeds,
     door: Door,
     account: Option<Arc<GatewayAccount>>,
-    key_ring: Arc<KeyRing>,
     catalogue: Arc<Catalogue>,
     streams: Arc<Semaphore>,
     bulks: Arc<Semaphore>,
@@ -79,20 +73,27 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(reader: Reader, sight: Sight, genesis: Arc<Genesis>, setup: ApiSetup) -> Api {
-        let ApiSetup { door, organisation, account, api_keys } = setup;
+        let ApiSetup { door, callers, account } = setup;
+        let progress = door.progress.clone();
         Api {
             origin: genesis.origin(),
             catalogue: Arc::new(Catalogue::default()),
-            key_ring: Arc::new(KeyRing::new(api_keys)),
             account: account.map(Arc::new),
             bulks: Arc::new(Semaphore::new(crate::limits::BULK_REQUESTS_MAX)),
             sockets: Arc::new(Semaphore::new(crate::limits::SOCKETS_MAX)),
             streams: Arc::new(Semaphore::new(crate::limits::STREAMS_MAX)),
+            feeds: Feeds { reader: reader.clone(), sight: sight.clone(), callers: callers.clone(), progress },
             reader,
             sight,
             genesis,
-            organisation,
+            callers,
             door,
         }
+    }
+}
+
+impl AsRef<Callers> for Api {
+    fn as_ref(&self) -> &Callers {
+        &self.callers
     }
 }

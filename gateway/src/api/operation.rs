@@ -1,6 +1,6 @@
 //! Read the operations of a transaction from JSON.
 
-use super::problem::Problem;
+use crate::problem::Problem;
 use countersign_proof::operation::Change;
 use countersign_proof::precondition::Condition;
 use countersign_proof::{Append, Increment, Operation, Precondition, Put, Unit, canonical};

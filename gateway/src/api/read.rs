@@ -2,9 +2,9 @@
 
 use super::Api;
 use super::asked::{number, time_ms};
-use super::caller::Caller;
 use super::catalogue::Served;
-use super::problem::Problem;
+use crate::identity::Caller;
+use crate::problem::Problem;
 use crate::sight::{NOT_VERIFIABLE, Sighted};
 use countersign_ledger::Version;
 use countersign_proof::StateProof;
@@ -50,6 +50,22 @@ pub(crate) struct Answered {
     /// What the proof does not prove.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) proof_note: Option<&'static str>,
+}
+
+impl From<Sighted> for Seen {
+    fn from(sighted: Sighted) -> Seen {
+        let Sighted { version, redacted } = sighted;
+        Seen {
+            collection: version.record.collection,
+            id: version.record.id,
+            version: version.record.version,
+            height: version.record.height,
+            transaction: version.record.transaction.to_string(),
+            deleted: version.value.is_none(),
+            redacted,
+            value: version.value,
+        }
+    }
 }
 
 impl Seen {
@@ -164,18 +180,7 @@ impl Api {
 
     /// What this caller sees of a version; none where the rules hide the document.
     pub(crate) fn see(&self, caller: &Caller, version: Version) -> Result<Option<Seen>, Problem> {
-        let Some(sighted) = self.sight.see(Some(&caller.account), version)? else { return Ok(None) };
-        let Sighted { version, redacted } = sighted;
-        Ok(Some(Seen {
-            collection: version.record.collection,
-            id: version.record.id,
-            version: version.record.version,
-            height: version.record.height,
-            transaction: version.record.transaction.to_string(),
-            deleted: version.value.is_none(),
-            redacted,
-            value: version.value,
-        }))
+        Ok(self.sight.see(Some(caller.account()), version)?.map(Seen::from))
     }
 
     async fn prove(

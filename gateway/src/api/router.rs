@@ -1,8 +1,8 @@
 //! Route the typed API's paths.
 
-use super::problem::Problem;
 use super::{Api, bulk, document, events, list, openapi, transaction};
 use crate::graphql;
+use crate::problem::Problem;
 use axum::Router;
 use axum::routing::{get, post};
 

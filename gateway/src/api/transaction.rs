@@ -2,19 +2,19 @@
 
 use super::Api;
 use super::asked::{Wait, body_bytes, idempotency_key, json_body, media_type};
-use super::caller::Caller;
 use super::document::JSON;
 use super::operation::operation;
-use super::problem::{Pointer, Problem};
 use super::signing::{Intent, chance};
 use super::write::{Recorded, Written, level_name, reached, recorded};
+use crate::identity::Caller;
 use crate::limits::TRANSACTION_BYTES_MAX;
+use crate::problem::{Pointer, Problem};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use countersign_ledger::store::RejectionDetail;
 use countersign_proof::limits::OPERATIONS_MAX;
@@ -28,13 +28,18 @@ use std::collections::BTreeSet;
 pub(crate) const SIGNED: &str = "application/vnd.countersign.transaction";
 
 /// `POST /v1/transactions`: `{"operations":[...]}` to be signed here, or the bytes of a signed transaction.
-pub(crate) async fn submit(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn submit(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    body: Body,
+) -> Result<Response, Problem> {
     let wait = Wait::of(&headers);
     let bytes = match &media_type(&headers)[..] {
         // Its own signatures prove who speaks.
         SIGNED => body_bytes(body, TRANSACTION_BYTES_MAX).await?,
         _ => {
-            let caller = api.caller(&headers)?;
+            let caller = api.callers.caller(&headers, &extensions)?;
             api.signed_operations(&caller, &headers, body).await?
         }
     };

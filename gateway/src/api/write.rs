@@ -2,12 +2,12 @@
 
 use super::Api;
 use super::asked::{Condition, Wait, idempotency_key};
-use super::caller::{Caller, now_ms};
 use super::catalogue::Served;
 use super::document::etag;
-use super::problem::Problem;
 use super::read::Seen;
 use super::signing::{GatewayAccount, Intent, Signed, chance};
+use crate::identity::Caller;
+use crate::problem::Problem;
 use axum::Json;
 use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -155,10 +155,10 @@ impl Api {
     pub(crate) fn writable(&self, caller: &Caller, collection: &str) -> Result<Arc<Served>, Problem> {
         let served = self.collection(collection)?;
         caller.check_write(collection)?;
-        if caller.organisation() != self.organisation {
+        if caller.organisation() != self.callers.organisation() {
             let detail = format!(
                 "this node signs for accounts of {}; sign the transaction yourself and send it to /v1/transactions",
-                self.organisation
+                self.callers.organisation()
             );
             return Err(Problem::new("PERMISSION_DENIED", detail));
         }
@@ -179,7 +179,7 @@ impl Api {
         operations: Vec<Operation>,
     ) -> Result<Signed, Problem> {
         let account = self.gateway_account()?;
-        Ok(account.sign(&self.genesis.hash(), &caller.account, intent, operations, now_ms()))
+        Ok(account.sign(&self.genesis.hash(), caller.account(), intent, operations, self.callers.now_ms()))
     }
 
     fn gateway_account(&self) -> Result<&GatewayAccount, Problem> {
@@ -219,7 +219,7 @@ impl Api {
         let id = match &write.id {
             Some(id) => id.clone(),
             // A function of the request, as all of the body must be, and nothing that can be guessed.
-            None => hex::encode(self.gateway_account()?.nonce(&caller.account, intent)),
+            None => hex::encode(self.gateway_account()?.nonce(caller.account(), intent)),
         };
         let signed = self.sign_for(caller, intent, vec![write.operation(&id)])?;
         let response = self.submit_valid(signed.bytes, wait).await?;

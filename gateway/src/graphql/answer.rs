@@ -1,6 +1,6 @@
 //! Say problems in GraphQL's words: `{"errors":[{"message","extensions":{"code",...}}]}`.
 
-use crate::api::Problem;
+use crate::problem::Problem;
 use async_graphql::{Error, ErrorExtensionValues, Response, ServerError, Value};
 use serde_json::Value as Json;
 

@@ -5,7 +5,9 @@ use super::document::{Document, plain, word};
 use super::query::{filter, filter_text};
 use super::resolver::{Asking, Call, optional, part};
 use super::typer::INT53;
-use crate::api::{Changed, Feed, Problem, Served, rfc3339, wanted_of};
+use crate::api::{Seen, Served, rfc3339};
+use crate::feed::{Changed, Feed, Wanted};
+use crate::problem::Problem;
 use async_graphql::Error;
 use async_graphql::dynamic::{FieldValue, InputValue, Object, SubscriptionField, SubscriptionFieldFuture, TypeRef};
 use futures::Stream;
@@ -27,10 +29,11 @@ struct Change {
 
 impl Change {
     fn new(cursor: String, changed: Changed) -> Change {
-        let (kind, document) = (changed.kind(), changed.document());
-        let (collection, id) = document.map(|seen| (seen.collection.clone(), seen.id.clone())).unwrap_or_default();
+        let (kind, (collection, id)) = (changed.kind(), changed.document());
+        let (collection, id) = (collection.to_owned(), id.to_owned());
         let Changed { leaf, time_ms, before, after } = changed;
-        let (before, after) = (before.map(Document::from), after.map(Document::from));
+        let document = |sighted| Document::from(Seen::from(sighted));
+        let (before, after) = (before.map(document), after.map(document));
         Change { cursor, time: rfc3339(time_ms), kind, leaf, collection, id, before, after }
     }
 }
@@ -110,10 +113,10 @@ struct Reading {
 
 fn begin(call: &Call, collections: BTreeSet<String>) -> Result<Reading, Problem> {
     let asking = call.asking.clone();
-    let wanted = wanted_of(collections, filter_text(call)?.as_deref())?;
+    let wanted = Wanted::new(collections, filter_text(call)?.as_deref())?;
     let cursor = call.text("cursor").unwrap_or_else(|| "now".into());
     let permit = asking.api.stream_permit()?;
-    let feed = asking.api.feed(asking.caller.clone(), wanted, &cursor)?;
+    let feed = asking.api.feeds.open(asking.caller.clone(), wanted, &cursor)?;
     Ok(Reading { feed, asking, _permit: permit })
 }
 

@@ -1,7 +1,8 @@
 //! Say what an operation costs before it is executed.
 
-use crate::api::{Problem, ROWS_DEFAULT};
+use crate::api::ROWS_DEFAULT;
 use crate::limits::{API_ROWS_MAX, QUERY_COST_MAX, QUERY_DEPTH_MAX};
+use crate::problem::Problem;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 use async_graphql::{Name, Value, Variables};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,15 +3,17 @@
 use super::answer::refusal;
 use super::gate;
 use super::socket::Socket;
-use crate::api::{Api, Problem, body_bytes, media_type};
+use crate::api::{Api, body_bytes, media_type};
+use crate::identity::credential;
 use crate::limits::{QUERY_BYTES_MAX, TRANSACTION_BYTES_MAX};
+use crate::problem::Problem;
 use async_graphql::Response as Answer;
 use axum::body::Body;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, ORIGIN};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 const JSON: &str = "application/json";
@@ -22,9 +24,9 @@ const PROTOCOL: &str = "graphql-transport-ws";
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// `POST /graphql`: one operation.
-pub(crate) async fn ask(State(api): State<Api>, headers: HeaderMap, body: Body) -> Response {
+pub(crate) async fn ask(State(api): State<Api>, headers: HeaderMap, extensions: Extensions, body: Body) -> Response {
     let kind = accepted(&headers);
-    match answer(&api, &headers, body).await {
+    match answer(&api, &headers, &extensions, body).await {
         Ok(answer) => executed(kind, &answer),
         Err(Unanswered::Request(problem)) => refused(kind, problem, None),
         // Older clients take no answer but 200 for one that GraphQL itself gives.
@@ -36,9 +38,10 @@ pub(crate) async fn ask(State(api): State<Api>, headers: HeaderMap, body: Body) 
 pub(crate) async fn upgrade(
     State(api): State<Api>,
     headers: HeaderMap,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    match open(api, &headers, upgrade) {
+    match open(api, &headers, &extensions, upgrade) {
         Ok(response) => response,
         Err(problem) => refused(accepted(&headers), problem, None),
     }
@@ -47,19 +50,20 @@ pub(crate) async fn upgrade(
 fn open(
     api: Api,
     headers: &HeaderMap,
+    extensions: &Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let Ok(upgrade) = upgrade else {
-        api.caller(headers)?;
+        api.callers.caller(headers, extensions)?;
         return Err(Problem::field("Upgrade", "GET opens a WebSocket; POST asks a query"));
     };
-    // Of its own accord a browser sends what it remembers, to whichever page asks.
+    // Of its own accord a browser sends what it remembers, a certificate too, for whichever page asks.
     let credential = match headers.contains_key(ORIGIN) {
         true => None,
-        false => crate::api::credential(headers).ok(),
+        false => credential(headers, extensions).ok(),
     };
     if let Some(credential) = &credential {
-        api.caller_of(credential)?;
+        api.callers.caller_of(credential)?;
     }
     let upgrade = upgrade.protocols([PROTOCOL]);
     if upgrade.selected_protocol().is_none() {
@@ -84,9 +88,9 @@ enum Unanswered {
     Query(Problem),
 }
 
-async fn answer(api: &Api, headers: &HeaderMap, body: Body) -> Result<Answer, Unanswered> {
+async fn answer(api: &Api, headers: &HeaderMap, extensions: &Extensions, body: Body) -> Result<Answer, Unanswered> {
     let read = async {
-        let caller = api.caller(headers)?;
+        let caller = api.callers.caller(headers, extensions)?;
         let found = media_type(headers);
         if found != JSON {
             return Err(

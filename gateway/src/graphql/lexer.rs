@@ -3,8 +3,8 @@
 //! The parser recurses at each bracket and keeps a node for each token, so that both are bounded first. It also takes
 //! `{a: 1, a: 2}` for `{a: 2}`, which I-JSON refuses: that is seen here, where both names still are.
 
-use crate::api::Problem;
 use crate::limits::{QUERY_BRACKETS_MAX, QUERY_BYTES_MAX, QUERY_TOKENS_MAX};
+use crate::problem::Problem;
 use std::collections::BTreeSet;
 
 /// What an open bracket holds.

@@ -4,7 +4,8 @@ use super::cost::{COUNT, LIST, READ, Weight};
 use super::document::{Connection, Document, History, given, plain, recorded_fields};
 use super::resolver::{Answering, Call, asking_field, optional, part, required};
 use super::typer::{INT53, JSON};
-use crate::api::{Counted, ListAsked, Problem, ReadAsked, Served, Status, Summed};
+use crate::api::{Counted, ListAsked, ReadAsked, Served, Status, Summed};
+use crate::problem::Problem;
 use async_graphql::dynamic::{Field, FieldValue, InputValue, Object, TypeRef};
 use countersign_proof::{canonical, check_document_id};
 use futures::FutureExt;
@@ -96,8 +97,8 @@ pub(super) fn common_types() -> Vec<Object> {
     vec![
         recorded_fields(status, |status: &Status| &status.recorded),
         Object::new("Violation")
-            .field(part("pointer", text(), |pointer: &crate::api::Pointer| plain(pointer.pointer.as_str())))
-            .field(part("keyword", text(), |pointer: &crate::api::Pointer| plain(pointer.keyword.as_str()))),
+            .field(part("pointer", text(), |pointer: &crate::problem::Pointer| plain(pointer.pointer.as_str())))
+            .field(part("keyword", text(), |pointer: &crate::problem::Pointer| plain(pointer.keyword.as_str()))),
         Object::new("Count")
             .field(part("count", TypeRef::named_nn(INT53), |counted: &Counted| plain(counted.count)))
             .field(part("readHeight", TypeRef::named_nn(INT53), |counted: &Counted| plain(counted.read_height))),

@@ -1,8 +1,10 @@
 //! Give every field of the schema one way to its answer: who asks, with which arguments, within which budget.
 
 use super::answer::field_error;
-use crate::api::{Api, Caller, Problem};
+use crate::api::Api;
+use crate::identity::Caller;
 use crate::limits::{ANSWER_BYTES_MAX, RESOLVED_FIELDS_MAX};
+use crate::problem::Problem;
 use async_graphql::dynamic::{Field, FieldFuture, FieldValue, InputValue, ResolverContext, TypeRef};
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextResolve, ResolveInfo};
 use async_graphql::{ServerResult, Value};

@@ -6,11 +6,13 @@
 
 use super::answer::request_error;
 use super::gate;
-use crate::api::{Api, Problem};
+use crate::api::Api;
+use crate::identity::Credential;
 use crate::limits::{
     CONNECTION_SECONDS_MAX, EVENTS_WAITING_MAX, FAREWELL_SECONDS_MAX, READER_STALL_MAX, SOCKET_INIT_MAX,
     SOCKET_OPERATIONS_MAX, SOCKET_PING_EVERY,
 };
+use crate::problem::Problem;
 use async_graphql::{Response, ServerError};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures::StreamExt;
@@ -32,7 +34,7 @@ pub(super) struct Socket {
     api: Api,
     socket: WebSocket,
     /// What says who calls; judged anew for each operation.
-    credential: Option<String>,
+    credential: Option<Credential>,
     begun: bool,
     operations: BTreeMap<String, Running>,
     /// Tells an operation from an earlier one of the same id.
@@ -77,7 +79,7 @@ enum End {
 }
 
 impl Socket {
-    pub(super) fn new(api: Api, socket: WebSocket, credential: Option<String>) -> Socket {
+    pub(super) fn new(api: Api, socket: WebSocket, credential: Option<Credential>) -> Socket {
         let (said, saying) = mpsc::channel(EVENTS_WAITING_MAX);
         let (operations, tasks, heard) = (BTreeMap::new(), JoinSet::new(), Instant::now());
         Socket { api, socket, credential, begun: false, operations, serial: 0, tasks, said, saying, heard }
@@ -163,13 +165,13 @@ impl Socket {
                 member.and_then(|(_, value)| value.as_str())
             };
             let bearer = text("authorization").map(|text| text.strip_prefix("Bearer ").unwrap_or(text).trim());
-            text("x-api-key").or(bearer).map(str::to_owned)
+            text("x-api-key").or(bearer).map(|text| Credential::Text(text.to_owned()))
         });
         if given.is_some() {
             self.credential = given;
         }
         let known = match &self.credential {
-            Some(credential) => self.api.caller_of(credential).map(drop),
+            Some(credential) => self.api.callers.caller_of(credential).map(drop),
             None => Err(Problem::new("UNAUTHENTICATED", "connection_init has no `authorization` in its payload")),
         };
         known.map_err(|problem| End::Close(4403, format!("Forbidden: {}", problem.detail())))?;
@@ -195,7 +197,7 @@ impl Socket {
         let (payload, serial, of) = (message["payload"].take(), self.serial, id.clone());
         let task = self.tasks.spawn(async move {
             let say = Say { id: of, serial, said };
-            if let Err(problem) = run(&api, &credential.unwrap_or_default(), payload, &say).await {
+            if let Err(problem) = run(&api, credential, payload, &say).await {
                 say.say(What::Error(vec![request_error(&problem)])).await;
             }
         });
@@ -301,8 +303,9 @@ impl Say {
 }
 
 /// One operation, from the payload of `subscribe`.
-async fn run(api: &Api, credential: &str, payload: Value, say: &Say) -> Result<(), Problem> {
-    let caller = api.caller_of(credential)?;
+async fn run(api: &Api, credential: Option<Credential>, payload: Value, say: &Say) -> Result<(), Problem> {
+    let credential = credential.ok_or_else(|| Problem::new("UNAUTHENTICATED", "the connection has not begun"))?;
+    let caller = api.callers.caller_of(&credential)?;
     let operation = gate::operation(api, caller, payload)?;
     if operation.subscribes {
         let mut answers = pin!(operation.answers());

@@ -4,7 +4,7 @@
 //! the caller may not see is left out. The ledger goes on judging by the schema itself.
 
 use super::resolver::Asking;
-use crate::api::Problem;
+use crate::problem::Problem;
 use async_graphql::dynamic::{Enum, Field, FieldFuture, FieldValue, Object, Type, TypeRef};
 use async_graphql::{Name, Value};
 use serde_json::{Map, Value as Json};

@@ -5,7 +5,9 @@ use axum::Router;
 use axum::body::{Body as HttpBody, to_bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
-use countersign_gateway::{ApiSetup, CursorView, Door, NodeView, PeerView, Progress, Served, Witness, router};
+use countersign_gateway::{
+    ApiSetup, Callers, CursorView, Door, NodeView, PeerView, Progress, Served, Vouched, Witness, router,
+};
 use countersign_ledger::judge;
 use countersign_ledger::store::{Ledger, MemoryKv, Position, Reader};
 use countersign_proof::operation::Change;
@@ -210,8 +212,18 @@ impl Network {
         let (asks, _) = mpsc::channel(1);
         let (tell, progress) = watch::channel(self.progress());
         let door = Door { asks, progress };
-        let api = ApiSetup { door, organisation: "acme.example".into(), account: None, api_keys };
+        let vouched = Vouched { api_keys, ..Vouched::default() };
+        let api = ApiSetup { door, callers: self.callers(vouched), account: None };
         (self.serve(self.view(), Some(api), None), tell)
+    }
+
+    /// Callers of a node of acme.example.
+    pub fn callers(&self, vouched: Vouched) -> Callers {
+        let now_ms = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+            since.as_millis() as u64
+        };
+        Callers::new(self.reader(), self.genesis.origin(), "acme.example".into(), vouched, Arc::new(now_ms))
     }
 
     /// All that there is is certified.

@@ -15,7 +15,6 @@ pub(crate) use server::serve;
 pub(crate) use tls::ApiTls;
 
 use crate::accuse::Accusation;
-use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
 use crate::distrust::Distrust;
 use crate::members::Members;
@@ -23,7 +22,7 @@ use crate::mempool::MempoolSize;
 use crate::submit::Submission;
 use crate::verifier::Verifier;
 use countersign_consensus::Consensus;
-use countersign_gateway::Sight;
+use countersign_gateway::{Callers, Feeds, Sight};
 use countersign_ledger::store::Reader;
 use countersign_p2p::Transport;
 use countersign_proof::{Genesis, Limits};
@@ -42,13 +41,14 @@ pub(crate) struct Api {
     pub(crate) genesis: Arc<Genesis>,
     pub(crate) reader: Reader,
     pub(crate) sight: Sight,
+    pub(crate) callers: Callers,
+    pub(crate) feeds: Feeds,
     pub(crate) verifier: Verifier,
     pub(crate) submissions: mpsc::Sender<Submission>,
     pub(crate) owned: Arc<Semaphore>,
     pub(crate) owned_bytes: Arc<Semaphore>,
     pub(crate) subscriptions: Arc<Semaphore>,
     pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) consensus: Consensus,
     pub(crate) transport: Transport,
     pub(crate) members: watch::Receiver<Arc<Members>>,
@@ -85,12 +85,12 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetTransactionRequest>,
     ) -> Result<Response<v1::GetTransactionResponse>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         Ok(Response::new(self.transaction(&caller, request.get_ref())?))
     }
 
     async fn get_block(&self, request: Request<v1::GetBlockRequest>) -> Result<Response<v1::Block>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.block(request.into_inner().height)?))
     }
 
@@ -98,7 +98,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::ListBlocksRequest>,
     ) -> Result<Response<v1::ListBlocksResponse>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.blocks(&request.into_inner())?))
     }
 
@@ -106,7 +106,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetDocumentRequest>,
     ) -> Result<Response<v1::GetDocumentResponse>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         Ok(Response::new(self.document(&caller, request.into_inner()).await?))
     }
 
@@ -114,7 +114,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::ListDocumentsRequest>,
     ) -> Result<Response<v1::ListDocumentsResponse>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         Ok(Response::new(self.documents(&caller, request.get_ref()).await?))
     }
 
@@ -122,7 +122,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetHistoryRequest>,
     ) -> Result<Response<v1::GetHistoryResponse>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         Ok(Response::new(self.history(&caller, request.get_ref())?))
     }
 
@@ -132,15 +132,15 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let token = self.authenticate(request.metadata())?;
-        Ok(Response::new(self.events(request.into_inner(), token)?))
+        let caller = self.authenticate(&request)?;
+        Ok(Response::new(self.events(request.into_inner(), caller)?))
     }
 
     async fn get_receipt(
         &self,
         request: Request<v1::GetReceiptRequest>,
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.receipt(&request.into_inner())?))
     }
 
@@ -148,7 +148,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetTrustBundleRequest>,
     ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.trust_bundle()?))
     }
 
@@ -156,7 +156,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.consistency_proof(request.get_ref())?))
     }
 
@@ -164,7 +164,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetHistoryProofRequest>,
     ) -> Result<Response<v1::GetHistoryProofResponse>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         Ok(Response::new(self.history_proof(&caller, request.get_ref())?))
     }
 
@@ -172,7 +172,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::GetActivationRequest>,
     ) -> Result<Response<v1::GetActivationResponse>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.activation()?))
     }
 
@@ -180,7 +180,7 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::ListEvidenceRequest>,
     ) -> Result<Response<v1::ListEvidenceResponse>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.evidence()))
     }
 
@@ -190,12 +190,12 @@ impl v1::ledger_server::Ledger for Api {
         &self,
         request: Request<v1::ExportBlocksRequest>,
     ) -> Result<Response<Self::ExportBlocksStream>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         Ok(Response::new(self.export(&caller, request.get_ref().from_height)?))
     }
 
     async fn get_status(&self, request: Request<v1::GetStatusRequest>) -> Result<Response<v1::Status>, Status> {
-        self.authenticate(request.metadata())?;
+        self.authenticate(&request)?;
         Ok(Response::new(self.status()?))
     }
 }

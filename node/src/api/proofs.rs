@@ -3,8 +3,9 @@
 use super::{Api, Refusal, Streamed};
 use crate::accuse::Accusation;
 use crate::limits::{COSIGNATURES_AHEAD_MAX, SUBSCRIBER_STALL_MAX};
+use countersign_gateway::Caller;
 use countersign_proof::{Note, NoteSignature, VerifierKey, check_document_id, joining, organisation_of};
-use countersign_proto::{Token, v1};
+use countersign_proto::v1;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -38,13 +39,14 @@ impl Api {
 
     pub(super) fn history_proof(
         &self,
-        caller: &Token,
+        caller: &Caller,
         request: &v1::GetHistoryProofRequest,
     ) -> Result<v1::GetHistoryProofResponse, Refusal> {
+        caller.check_read(&request.collection)?;
         check_document_id("id", &request.id)?;
         // Each value of the history is in its proof, and that there was none before: it is for those who see all of them.
-        if !self.sight.sees_everything(Some(&caller.claims.sub), &request.collection)? {
-            let detail = format!("access rules keep some of {:?} from {}", request.collection, caller.claims.sub);
+        if !self.sight.sees_everything(Some(caller.account()), &request.collection)? {
+            let detail = format!("access rules keep some of {:?} from {}", request.collection, caller.account());
             return Err(Refusal::new("PERMISSION_DENIED", detail));
         }
         let newest = self.published.borrow().height;
@@ -99,15 +101,16 @@ impl Api {
     }
 
     /// Blocks up to the certified height, a few at a time: a slow reader slows only himself.
-    pub(super) fn export(&self, caller: &Token, from_height: u64) -> Result<Streamed<v1::ExportedBlock>, Refusal> {
+    pub(super) fn export(&self, caller: &Caller, from_height: u64) -> Result<Streamed<v1::ExportedBlock>, Refusal> {
+        caller.check_read_all()?;
         // The governance account of this node's own organisation has the node's disk, too.
         let own = organisation_of(&self.node);
-        if caller.claims.sub != own
-            && let Some(hidden) = self.sight.hides_some_of(Some(&caller.claims.sub))?
+        if caller.account() != own
+            && let Some(hidden) = self.sight.hides_some_of(Some(caller.account()))?
         {
             let detail = format!(
                 "access rules keep some of {hidden:?} from {}; whole blocks are for accounts that see everything, and here for {own}",
-                caller.claims.sub
+                caller.account()
             );
             return Err(Refusal::new("PERMISSION_DENIED", detail));
         }

@@ -5,12 +5,11 @@ use crate::frames::{ReadIndexFound, SERVICE_READ_INDEX, decode};
 use crate::limits::{LIST_DOCUMENTS_READ_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, READ_DEADLINE};
 use bytes::Bytes;
 use countersign_consensus::ConsensusError;
-use countersign_gateway::Sighted;
+use countersign_gateway::{Caller, Sighted};
 use countersign_ledger::Version;
 use countersign_ledger::store::StoredBlock;
 use countersign_p2p::Lane;
 use countersign_proof::{Hash, Limits, SealLeaf, Transaction, check_document_id};
-use countersign_proto::Token;
 use countersign_proto::v1::{self, Consistency, get_document_request::At, get_receipt_request::Of};
 use std::time::Duration;
 
@@ -30,10 +29,16 @@ fn id_of(bytes: &[u8]) -> Result<Hash, Refusal> {
     Ok(Hash::from_slice("transaction_id", bytes)?)
 }
 
+/// A version as its caller sees it.
+pub(super) fn document(sighted: Sighted) -> v1::Document {
+    let Sighted { version, redacted } = sighted;
+    countersign_proto::document(&version.record, version.salt, version.value.as_ref(), redacted)
+}
+
 impl Api {
     pub(super) fn transaction(
         &self,
-        caller: &Token,
+        caller: &Caller,
         request: &v1::GetTransactionRequest,
     ) -> Result<v1::GetTransactionResponse, Refusal> {
         let id = id_of(&request.transaction_id)?;
@@ -41,7 +46,8 @@ impl Api {
         let found = found.ok_or_else(|| Refusal::new("NOT_FOUND", format!("no transaction {id} has a leaf here")))?;
         let bytes_max = Limits::MAX.transaction_bytes as usize;
         let transaction = Transaction::parse(found.bytes, &self.genesis.hash(), bytes_max)?;
-        let shown = self.sight.sees_transaction(Some(&caller.claims.sub), &transaction, found.height)?;
+        let covered = transaction.body.operations.iter().all(|o| caller.check_read(&o.collection).is_ok());
+        let shown = covered && self.sight.sees_transaction(Some(caller.account()), &transaction, found.height)?;
         let rejection = self.reader.rejection(found.leaf_index)?.filter(|_| shown);
         let rejection = rejection.unwrap_or_default();
         Ok(v1::GetTransactionResponse {
@@ -107,9 +113,10 @@ impl Api {
 
     pub(super) async fn document(
         &self,
-        caller: &Token,
+        caller: &Caller,
         request: v1::GetDocumentRequest,
     ) -> Result<v1::GetDocumentResponse, Refusal> {
+        caller.check_read(&request.collection)?;
         check_document_id("id", &request.id)?;
         let read_height = self.read_height(request.consistency()).await?;
         let (collection, id) = (&request.collection, &request.id);
@@ -127,7 +134,7 @@ impl Api {
             }
             _ => self.reader.document_at(collection, id, at)?,
         };
-        let account = Some(&caller.claims.sub[..]);
+        let account = Some(caller.account());
         let document = self.shown(caller, version)?;
         // Whoever may not know of a document gets no proof that there is none either.
         let absence = request.with_proof && self.sight.sees_absence(account, collection)?;
@@ -145,13 +152,9 @@ impl Api {
     }
 
     /// What the caller sees of a version.
-    pub(super) fn shown(&self, caller: &Token, version: Option<Version>) -> Result<Option<v1::Document>, Refusal> {
+    pub(super) fn shown(&self, caller: &Caller, version: Option<Version>) -> Result<Option<v1::Document>, Refusal> {
         let Some(version) = version else { return Ok(None) };
-        let sighted = self.sight.see(Some(&caller.claims.sub), version)?;
-        let show = |Sighted { version, redacted }| {
-            countersign_proto::document(&version.record, version.salt, version.value.as_ref(), redacted)
-        };
-        Ok(sighted.map(show))
+        Ok(self.sight.see(Some(caller.account()), version)?.map(document))
     }
 
     fn state_proof(&self, request: &v1::GetDocumentRequest, height: u64, redacted: bool) -> Result<Vec<u8>, Refusal> {
@@ -213,9 +216,10 @@ impl Api {
 
     pub(super) async fn documents(
         &self,
-        caller: &Token,
+        caller: &Caller,
         request: &v1::ListDocumentsRequest,
     ) -> Result<v1::ListDocumentsResponse, Refusal> {
+        caller.check_read(&request.collection)?;
         let rows = page_rows(request.page_size)?;
         if !request.after.is_empty() {
             check_document_id("after", &request.after)?;
@@ -257,9 +261,10 @@ impl Api {
 
     pub(super) fn history(
         &self,
-        caller: &Token,
+        caller: &Caller,
         request: &v1::GetHistoryRequest,
     ) -> Result<v1::GetHistoryResponse, Refusal> {
+        caller.check_read(&request.collection)?;
         check_document_id("id", &request.id)?;
         let rows = page_rows(request.page_size)?;
         let from = request.from_version.max(1);

@@ -1,8 +1,10 @@
 //! Turn refusals into gRPC statuses with machine-readable details: the one table of codes.
 
+use countersign_gateway::Problem;
 use countersign_ledger::LedgerError;
 use countersign_ledger::store::kv::KvError;
 use countersign_proof::ProofError;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -12,11 +14,11 @@ use tonic_types::{ErrorDetails, StatusExt};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The machine's word for it.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     /// One sentence for a person, which names the field and the limit.
     pub(crate) detail: String,
     /// The field that is wrong.
-    pub(crate) field: Option<&'static str>,
+    pub(crate) field: Option<Cow<'static, str>>,
     /// When a retry can help.
     pub(crate) retry: Option<Duration>,
     /// What else a machine may want to know.
@@ -24,12 +26,12 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Refusal {
-        Refusal { reason, detail: detail.into(), field: None, retry: None, facts: Vec::new() }
+    pub(crate) fn new(reason: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Refusal {
+        Refusal { reason: reason.into(), detail: detail.into(), field: None, retry: None, facts: Vec::new() }
     }
 
     pub(crate) fn field(reason: &'static str, field: &'static str, detail: impl Into<String>) -> Refusal {
-        Refusal { field: Some(field), ..Refusal::new(reason, detail) }
+        Refusal { field: Some(field.into()), ..Refusal::new(reason, detail) }
     }
 
     pub(crate) fn retry(mut self, after: Duration) -> Refusal {
@@ -43,14 +45,19 @@ impl Refusal {
     }
 
     fn code(&self) -> Code {
-        match self.reason {
+        match &*self.reason {
             "MALFORMED" | "OTHER_LEDGER" => Code::InvalidArgument,
-            "TOO_LARGE" | "OVERLOADED" | "TOO_MANY_SUBSCRIPTIONS" | "SLOW_READER" => Code::ResourceExhausted,
+            "TOO_LARGE"
+            | "OVERLOADED"
+            | "TOO_MANY_SUBSCRIPTIONS"
+            | "SLOW_READER"
+            | "RATE_LIMITED"
+            | "QUOTA_EXCEEDED" => Code::ResourceExhausted,
             "FALSE_SIGNATURE" | "UNAUTHENTICATED" => Code::Unauthenticated,
             "PERMISSION_DENIED" => Code::PermissionDenied,
             "NONCE_REUSED" => Code::AlreadyExists,
             "NOT_FOUND" | "UNKNOWN_COLLECTION" => Code::NotFound,
-            "NOT_CERTIFIED_YET" | "PROOF_UNAVAILABLE" => Code::FailedPrecondition,
+            "NOT_CERTIFIED_YET" | "PROOF_UNAVAILABLE" | "INDEX_REQUIRED" => Code::FailedPrecondition,
             "OUT_OF_RANGE" => Code::OutOfRange,
             "UNAVAILABLE" => Code::Unavailable,
             _ => Code::Internal,
@@ -62,14 +69,25 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Status {
         let facts: HashMap<String, String> =
             refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let mut details = ErrorDetails::with_error_info(refusal.reason, "countersign", facts);
-        if let Some(field) = refusal.field {
-            details.add_bad_request_violation(field, &refusal.detail);
+        let mut details = ErrorDetails::with_error_info(refusal.reason.clone(), "countersign", facts);
+        if let Some(field) = &refusal.field {
+            details.add_bad_request_violation(&**field, &refusal.detail);
         }
         if let Some(after) = refusal.retry {
             details.set_retry_info(Some(after));
         }
         Status::with_error_details(refusal.code(), refusal.detail, details)
+    }
+}
+
+/// What the gateway found, in the words of gRPC.
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal {
+            field: problem.wrong_field().map(|field| field.to_owned().into()),
+            retry: problem.retry_after(),
+            ..Refusal::new(problem.code().to_owned(), problem.detail())
+        }
     }
 }
 

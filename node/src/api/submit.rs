@@ -129,7 +129,7 @@ fn refused(sequence: u64, refusal: &Refusal) -> v1::SubmitResponse {
     v1::SubmitResponse {
         sequence,
         outcome: v1::Outcome::Refused.into(),
-        code: refusal.reason.to_owned(),
+        code: refusal.reason.to_string(),
         detail: refusal.detail.clone(),
         retry_ms: refusal.retry.map_or(0, |after| u32::try_from(after.as_millis()).unwrap_or(u32::MAX)),
         leaf_index: number("leaf_index"),

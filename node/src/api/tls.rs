@@ -1,7 +1,9 @@
 //! Accept TLS connections to the API: the node's own key for those who can use it, P-256 for the others.
 
 use crate::NodeError;
+use crate::http_tls::verifier;
 use crate::limits::{API_HANDSHAKE_MAX, API_HANDSHAKES_MAX};
+use crate::vouch::ClientCertificates;
 use countersign_proof::KeyPair;
 use rcgen::{CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use rustls::crypto::ring;
@@ -48,7 +50,12 @@ impl ResolvesServerCert for Certificates {
 
 impl ApiTls {
     /// Makes the certificates of this folder's node, and writes them to `api.pem`.
-    pub(crate) fn prepare(folder: &Path, tls: &KeyPair, host: &str) -> Result<ApiTls, NodeError> {
+    pub(crate) fn prepare(
+        folder: &Path,
+        tls: &KeyPair,
+        host: &str,
+        clients: Option<&ClientCertificates>,
+    ) -> Result<ApiTls, NodeError> {
         let der = PrivatePkcs8KeyDer::from([&PKCS8_PREFIX[..], &tls.seed()].concat());
         let own = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ED25519).map_err(failed)?;
         let stock = stock_key(&folder.join(STOCK_KEY))?;
@@ -56,11 +63,14 @@ impl ApiTls {
         let (stock, stock_pem) = certify(&stock, "countersign node, p-256", host)?;
         std::fs::write(folder.join(STOCK_CERTIFICATES), own_pem + &stock_pem)
             .map_err(|e| NodeError::file(STOCK_CERTIFICATES, e))?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(failed)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Certificates { own, stock }));
+            .map_err(failed)?;
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(verifier(folder, clients)?),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Certificates { own, stock }));
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(ApiTls { acceptor: TlsAcceptor::from(Arc::new(config)) })
     }

@@ -2,7 +2,6 @@
 
 mod config;
 mod opened;
-mod post;
 mod push;
 
 pub use config::{FollowedLog, OutsideWitness, WitnessConfig};

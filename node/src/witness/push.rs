@@ -1,8 +1,8 @@
 //! Push the newest certified checkpoint to a witness outside, in nobody's way.
 
-use super::post::{Endpoint, Posted};
 use crate::NodeError;
 use crate::cursors::Certified;
+use crate::outside::{Answered, Endpoint};
 use crate::witness::OutsideWitness;
 use countersign_gateway::WitnessView;
 use countersign_ledger::store::Reader;
@@ -63,7 +63,11 @@ pub(crate) fn reached(folder: &Path, witnesses: &[OutsideWitness]) -> Result<Vec
             return Err(wrong(format!("vkey {vkey:?}: the name stands twice")));
         }
         let authorities = authorities.as_ref().map(|file| folder.join(file));
-        reached.push((witness, Endpoint::parse(url, authorities.as_deref())?));
+        if url.contains('?') {
+            return Err(wrong(format!("url {url:?}: has a query; give scheme, host, port and path alone")));
+        }
+        let endpoint = Endpoint::parse(url, authorities.as_deref()).map_err(|reason| wrong(format!("url {reason}")))?;
+        reached.push((witness, endpoint.under("/add-checkpoint")));
     }
     Ok(reached)
 }
@@ -147,7 +151,7 @@ impl Push {
             old => consistency_proof(&self.reader, old, size).map_err(|e| e.to_string())?,
         };
         let request = AddCheckpoint { old: self.known, path, note: note.to_owned() };
-        let Posted { status, kind, body } = self.endpoint.post(request.to_string()).await?;
+        let Answered { status, kind, body } = self.endpoint.post(request.to_string()).await?;
         match status.as_u16() {
             200 => {
                 let parsed = Note::parse(note).and_then(|note| Checkpoint::parse(&note.text));

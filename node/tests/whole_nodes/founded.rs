@@ -133,6 +133,7 @@ impl Founded {
             clock: Arc::new(self.clock),
             sockets: Arc::new(self.network.sockets(&self.address(n))),
             verifier_threads: 0,
+            vouched: Default::default(),
             consensus,
             stations: Handle::current(),
         };

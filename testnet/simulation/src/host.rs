@@ -138,6 +138,7 @@ impl Host {
             clock: self.clock.clone(),
             sockets: Arc::new(sockets),
             verifier_threads: 0,
+            vouched: Default::default(),
             consensus: Settings { seed: self.random.next(), ..self.settings.clone() },
             stations: Handle::current(),
         };

@@ -5,7 +5,7 @@ mod schema;
 
 use super::Api;
 use super::catalogue::{Collections, Served};
-use super::problem::Problem;
+use crate::problem::Problem;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Why a request has no other answer. Everything in it may be shown to the caller.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Problem {
+pub struct Problem {
     // Boxed: every answer carries room for it, and few hold one.
     said: Box<Said>,
 }
@@ -92,13 +92,23 @@ impl Problem {
     }
 
     /// The machine's word for it.
-    pub(crate) fn code(&self) -> &str {
+    pub fn code(&self) -> &str {
         &self.said.code
     }
 
     /// The sentence for a person.
-    pub(crate) fn detail(&self) -> &str {
+    pub fn detail(&self) -> &str {
         &self.said.detail
+    }
+
+    /// The field of the request that is wrong.
+    pub fn wrong_field(&self) -> Option<&str> {
+        self.said.field.as_deref()
+    }
+
+    /// When a retry can help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.said.retry_after_ms.map(Duration::from_millis)
     }
 
     /// All that it says, by name.

@@ -1,12 +1,11 @@
-//! Post a request to a witness over HTTP or HTTPS, within limits of time and bytes.
+//! Ask a server outside over HTTP or HTTPS, within limits of time and bytes.
 
-use crate::NodeError;
 use bytes::Bytes;
 use countersign_proof::limits::NOTE_BYTES_MAX;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
@@ -20,12 +19,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// For connection, handshake and answer together.
-const POST_DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
 /// Where systems keep the authorities they trust: Debian and its kin, Fedora and its kin, Alpine.
 const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// Where a witness takes checkpoints.
+/// An address of a server outside.
 pub(crate) struct Endpoint {
     host: String,
     port: u16,
@@ -34,22 +33,22 @@ pub(crate) struct Endpoint {
 }
 
 /// What it answered.
-pub(super) struct Posted {
-    pub(super) status: StatusCode,
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
     /// The content type; empty when there is none.
-    pub(super) kind: String,
-    pub(super) body: String,
+    pub(crate) kind: String,
+    pub(crate) body: String,
 }
 
 impl Endpoint {
-    /// Reads a submission prefix, `http(s)://host[:port][/path]`. For https it needs the certificates to trust: those of
-    /// `authorities`, or those of the system.
-    pub(super) fn parse(url: &str, authorities: Option<&Path>) -> Result<Endpoint, NodeError> {
-        let wrong = |reason: String| NodeError::Config(format!("[[witnesses]] url {url:?}: {reason}"));
+    /// Reads `http(s)://host[:port][/path][?query]`. For https it needs the certificates to trust: those of `authorities`,
+    /// or those of the system. Errs with one sentence that names the address.
+    pub(crate) fn parse(url: &str, authorities: Option<&Path>) -> Result<Endpoint, String> {
+        let wrong = |reason: String| format!("{url:?}: {reason}");
         let uri: Uri = url.parse().map_err(|e| wrong(format!("{e}")))?;
         let authority = uri.authority().ok_or_else(|| wrong("no host".into()))?;
-        if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err(wrong("has a user or a query; give scheme, host, port and path alone".into()));
+        if authority.as_str().contains('@') {
+            return Err(wrong("has a user; give scheme, host, port and path alone".into()));
         }
         let host = authority.host().to_owned();
         let (tls, port) = match uri.scheme_str() {
@@ -58,59 +57,80 @@ impl Endpoint {
             Some("https") => (Some(tls(&host, authorities).map_err(wrong)?), 443),
             _ => return Err(wrong("need http:// or https://".into())),
         };
-        let path = format!("{}/add-checkpoint", uri.path().trim_end_matches('/'));
+        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Endpoint { host, port: authority.port_u16().unwrap_or(port), path, tls })
     }
 
+    /// The address of a path under this one.
+    pub(crate) fn under(self, more: &str) -> Endpoint {
+        Endpoint { path: format!("{}{more}", self.path.trim_end_matches('/')), ..self }
+    }
+
+    /// Whether what is said cannot be changed on its way: over https, or within this machine.
+    pub(crate) fn is_private(&self) -> bool {
+        self.tls.is_some() || ["localhost", "127.0.0.1", "[::1]"].contains(&&self.host[..])
+    }
+
     /// Posts and gives the answer, whatever its code is; errs when there is none within ten seconds.
-    pub(super) async fn post(&self, body: String) -> Result<Posted, String> {
-        let posted = tokio::time::timeout(POST_DEADLINE, self.connect_and_send(body)).await;
-        posted.unwrap_or_else(|_| Err(format!("no answer within {} seconds", POST_DEADLINE.as_secs())))
+    pub(crate) async fn post(&self, body: String) -> Result<Answered, String> {
+        self.ask(Method::POST, body, NOTE_BYTES_MAX).await
     }
 
-    async fn connect_and_send(&self, body: String) -> Result<Posted, String> {
-        // An IPv6 address stands in brackets in a URL, and without them in a socket's address.
-        let host = self.host.trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, self.port)).await.map_err(|e| e.to_string())?;
-        match &self.tls {
-            None => self.send(stream, body).await,
-            Some((connector, name)) => {
-                let stream = connector.connect(name.clone(), stream).await.map_err(|e| e.to_string())?;
-                self.send(stream, body).await
-            }
-        }
+    /// Gets what is there, of at most so many bytes; errs when there is no answer within ten seconds.
+    pub(crate) async fn get(&self, bytes_max: usize) -> Result<Answered, String> {
+        self.ask(Method::GET, String::new(), bytes_max).await
     }
 
-    async fn send<S>(&self, stream: S, body: String) -> Result<Posted, String>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let request = Request::post(&self.path)
+    async fn ask(&self, method: Method, body: String, bytes_max: usize) -> Result<Answered, String> {
+        let request = Request::builder()
+            .method(method)
+            .uri(&self.path)
             .header(HOST, format!("{}:{}", self.host, self.port))
             .header(CONNECTION, "close")
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| e.to_string())?;
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-        let exchange = async {
-            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
-            let status = response.status();
-            let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-            let kind = kind.to_owned();
-            let body = Limited::new(response.into_body(), NOTE_BYTES_MAX).collect().await;
-            let body = body.map_err(|e| format!("the answer: {e}"))?.to_bytes();
-            let body = String::from_utf8(body.to_vec()).map_err(|_| "the answer is not UTF-8".to_owned())?;
-            Ok(Posted { status, kind, body })
-        };
-        // The connection is driven here and ends here: no task outlives the request.
-        tokio::pin!(connection);
-        tokio::pin!(exchange);
-        tokio::select! {
-            answer = &mut exchange => answer,
-            ended = &mut connection => match ended {
-                Err(error) => Err(error.to_string()),
-                Ok(()) => exchange.await,
-            },
+        let answered = tokio::time::timeout(DEADLINE, self.connect_and_send(request, bytes_max)).await;
+        answered.unwrap_or_else(|_| Err(format!("no answer within {} seconds", DEADLINE.as_secs())))
+    }
+
+    async fn connect_and_send(&self, request: Request<Full<Bytes>>, bytes_max: usize) -> Result<Answered, String> {
+        // An IPv6 address stands in brackets in a URL, and without them in a socket's address.
+        let host = self.host.trim_matches(['[', ']']);
+        let stream = TcpStream::connect((host, self.port)).await.map_err(|e| e.to_string())?;
+        match &self.tls {
+            None => send(stream, request, bytes_max).await,
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), stream).await.map_err(|e| e.to_string())?;
+                send(stream, request, bytes_max).await
+            }
         }
+    }
+}
+
+async fn send<S>(stream: S, request: Request<Full<Bytes>>, bytes_max: usize) -> Result<Answered, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.to_owned();
+        let body = Limited::new(response.into_body(), bytes_max).collect().await;
+        let body = body.map_err(|e| format!("the answer: {e}"))?.to_bytes();
+        let body = String::from_utf8(body.to_vec()).map_err(|_| "the answer is not UTF-8".to_owned())?;
+        Ok(Answered { status, kind, body })
+    };
+    // The connection is driven here and ends here: no task outlives the request.
+    tokio::pin!(connection);
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        ended = &mut connection => match ended {
+            Err(error) => Err(error.to_string()),
+            Ok(()) => exchange.await,
+        },
     }
 }
 
@@ -150,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_url_is_read_or_refused_with_the_reason() {
-        let read = |url: &str| Endpoint::parse(url, None);
+        let read = |url: &str| Endpoint::parse(url, None).map(|endpoint| endpoint.under("/add-checkpoint"));
         let endpoint = read("http://127.0.0.1:7002").expect("a URL");
         assert_eq!((&endpoint.host[..], endpoint.port, &endpoint.path[..]), ("127.0.0.1", 7002, "/add-checkpoint"));
         let endpoint = read("http://[::1]/prefix/w1/").expect("a URL");
@@ -159,10 +179,9 @@ mod tests {
             ("witness.example", "http:// or https://"),
             ("ftp://witness.example", "http:// or https://"),
             ("http://user@witness.example", "a user"),
-            ("http://witness.example/?a=b", "a query"),
             ("/add-checkpoint", "no host"),
         ] {
-            let refusal = read(url).err().expect(url).to_string();
+            let refusal = read(url).err().expect(url);
             assert!(refusal.contains(says) && refusal.contains(url), "{refusal}");
         }
     }
@@ -171,10 +190,10 @@ mod tests {
     fn https_without_certificates_to_trust_is_refused_at_the_start() {
         let folder = std::env::temp_dir().join(format!("countersign-authorities-{}", std::process::id()));
         std::fs::write(&folder, "no certificate").expect("written");
-        let empty = Endpoint::parse("https://witness.example", Some(&folder)).err().expect("refused").to_string();
+        let empty = Endpoint::parse("https://witness.example", Some(&folder)).err().expect("refused");
         std::fs::remove_file(&folder).expect("there");
         assert!(empty.contains("no certificate of an authority"), "{empty}");
-        let missing = Endpoint::parse("https://witness.example", Some(&folder)).err().expect("refused").to_string();
+        let missing = Endpoint::parse("https://witness.example", Some(&folder)).err().expect("refused");
         assert!(missing.contains("No such file"), "{missing}");
     }
 
@@ -211,6 +230,7 @@ mod tests {
     async fn posted(answer: &[u8]) -> Result<(u16, String, String), String> {
         let port = answering(answer.to_vec(), None).await;
         let endpoint = Endpoint::parse(&format!("http://127.0.0.1:{port}/w"), None).expect("a URL");
+        let endpoint = endpoint.under("/add-checkpoint");
         endpoint.post("old 0\n".into()).await.map(|posted| (posted.status.as_u16(), posted.kind, posted.body))
     }
 
@@ -257,6 +277,7 @@ mod tests {
             std::fs::write(&file, &pem).expect("written");
             let port = answering(b"HTTP/1.1 200 OK\r\n\r\nline\n".to_vec(), Some(acceptor.clone())).await;
             let endpoint = Endpoint::parse(&format!("https://{host}:{port}/w"), Some(&file)).expect("a URL");
+            let endpoint = endpoint.under("/add-checkpoint");
             let body = endpoint.post("old 0\n".into()).await.map(|posted| posted.body);
             assert_eq!(body.is_ok(), trusted, "{host}: {body:?}");
         }

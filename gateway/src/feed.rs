@@ -1,13 +1,17 @@
 //! Read certified changes in order from a cursor on, each as the caller sees it: no gap, no repetition.
+//!
+//! Every stream of a node reads through here, whatever its protocol.
 
-use super::Api;
-use super::caller::Caller;
-use super::problem::Problem;
-use super::read::Seen;
-use countersign_ledger::store::Change;
+use crate::door::Progress;
+use crate::identity::{Caller, Callers};
+use crate::limits::{FILTER_BYTES_MAX, STREAM_COLLECTIONS_MAX};
+use crate::problem::Problem;
+use crate::sight::{Sight, Sighted};
+use countersign_ledger::store::{Change, Reader};
 use countersign_ledger::{Filter, Version};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Changes read in one go: each holds a document.
 const CHANGES_AT_ONCE: usize = 16;
@@ -16,7 +20,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// Where a reader goes on: the next change is at or after (height, order).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+struct Place {
     height: u64,
     order: u32,
 }
@@ -47,73 +51,107 @@ impl Place {
 
 /// What a feed gives.
 #[derive(Debug, Clone)]
-pub(crate) struct Fed {
+pub struct Fed {
     /// Resumes after this.
-    pub(crate) cursor: String,
+    pub cursor: String,
+    /// The published height that the feed has seen, at least.
+    pub height: u64,
     /// A change; none when nothing happened for a while.
-    pub(crate) changed: Option<Changed>,
+    pub changed: Option<Changed>,
 }
 
 /// One certified change of one document.
 #[derive(Debug, Clone)]
-pub(crate) struct Changed {
-    pub(crate) leaf: u64,
+pub struct Changed {
+    /// The leaf of the transaction.
+    pub leaf: u64,
     /// The block's time.
-    pub(crate) time_ms: u64,
+    pub time_ms: u64,
     /// The version before, as the caller sees it; none for a new document, and where he does not see it.
-    pub(crate) before: Option<Seen>,
+    pub before: Option<Sighted>,
     /// The version that was written. None where he saw the document and sees it no more.
-    pub(crate) after: Option<Seen>,
+    pub after: Option<Sighted>,
 }
 
 impl Changed {
     /// `created`, `updated`, `deleted`, or `withdrawn` where the caller saw the document and sees it no more.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match (&self.before, &self.after) {
-            (_, Some(after)) if after.deleted => "deleted",
+            (_, Some(after)) if after.version.value.is_none() => "deleted",
             (None, Some(_)) => "created",
             (Some(_), Some(_)) => "updated",
             (_, None) => "withdrawn",
         }
     }
 
-    /// Either side: one is there.
-    pub(crate) fn document(&self) -> Option<&Seen> {
-        self.after.as_ref().or(self.before.as_ref())
+    /// Collection and id.
+    pub fn document(&self) -> (&str, &str) {
+        let either = self.after.as_ref().or(self.before.as_ref());
+        either.map_or(("", ""), |sighted| (&sighted.version.record.collection[..], &sighted.version.record.id[..]))
     }
 }
 
 /// What a reader wants to hear of.
-pub(crate) struct Wanted {
-    /// These collections; none for all but the system's.
-    pub(crate) collections: BTreeSet<String>,
-    /// Only changes whose document matches before or after.
-    pub(crate) filter: Option<Filter>,
+pub struct Wanted {
+    collections: BTreeSet<String>,
+    filter: Option<Filter>,
+}
+
+impl Wanted {
+    /// Changes in these collections, or in all but the system's when there is none; of those, where a filter is given, the
+    /// ones whose document matches it before or after.
+    pub fn new(collections: BTreeSet<String>, filter: Option<&str>) -> Result<Wanted, Problem> {
+        if collections.len() > STREAM_COLLECTIONS_MAX {
+            let detail = format!("collections: {}, at most {STREAM_COLLECTIONS_MAX}", collections.len());
+            return Err(Problem::new("TOO_LARGE", detail).at("collections"));
+        }
+        Ok(Wanted { collections, filter: filter.map(parse_filter).transpose()? })
+    }
+}
+
+/// A filter from its text: JSON pointers to comparisons, as in preconditions.
+pub(crate) fn parse_filter(text: &str) -> Result<Filter, Problem> {
+    if text.len() > FILTER_BYTES_MAX {
+        let detail = format!("filter: {} bytes, at most {FILTER_BYTES_MAX}", text.len());
+        return Err(Problem::new("TOO_LARGE", detail).at("filter"));
+    }
+    Ok(Filter::parse("filter", text.as_bytes())?)
+}
+
+/// What feeds read from. Cheap to clone.
+#[derive(Clone)]
+pub struct Feeds {
+    /// The ledger.
+    pub reader: Reader,
+    /// What its rules let callers see.
+    pub sight: Sight,
+    /// Who they are.
+    pub callers: Callers,
+    /// How far the node has come.
+    pub progress: watch::Receiver<Progress>,
 }
 
 /// A reader's place in the ledger's history.
-pub(crate) struct Feed {
-    api: Api,
+pub struct Feed {
+    from: Feeds,
     caller: Caller,
     wanted: Wanted,
     place: Place,
     read: VecDeque<Change>,
-    progress: tokio::sync::watch::Receiver<crate::door::Progress>,
     checked: Option<u64>,
 }
 
-impl Api {
+impl Feeds {
     /// A feed from this cursor on.
-    pub(crate) fn feed(&self, caller: Caller, wanted: Wanted, cursor: &str) -> Result<Feed, Problem> {
+    pub fn open(&self, caller: Caller, wanted: Wanted, cursor: &str) -> Result<Feed, Problem> {
         for name in &wanted.collections {
             caller.check_read(name)?;
-            if !name.starts_with('$') {
-                self.collection(name)?;
+            if !name.starts_with('$') && self.reader.document("$schemas", name)?.is_none() {
+                return Err(Problem::new("UNKNOWN_COLLECTION", format!("no collection {name:?}")).at("collections"));
             }
         }
-        let progress = self.door.progress.clone();
-        let place = Place::parse(cursor, progress.borrow().published)?;
-        Ok(Feed { api: self.clone(), caller, wanted, place, read: VecDeque::new(), progress, checked: None })
+        let place = Place::parse(cursor, self.progress.borrow().published)?;
+        Ok(Feed { from: self.clone(), caller, wanted, place, read: VecDeque::new(), checked: None })
     }
 }
 
@@ -129,17 +167,17 @@ enum Step {
 impl Feed {
     /// The next change, or after a while without one where the feed stands. Errs when the caller may no longer read:
     /// that is asked again at every block, so that a revocation reaches a stream that is open.
-    pub(crate) async fn next(&mut self) -> Result<Fed, Problem> {
+    pub async fn next(&mut self) -> Result<Fed, Problem> {
         loop {
-            let published = self.progress.borrow_and_update().published;
+            let published = self.from.progress.borrow_and_update().published;
             match self.advance(published)? {
                 Step::Fed(fed) => return Ok(*fed),
                 // Reading blocks; a long history that nobody wants must not keep a thread to itself.
                 Step::More => tokio::task::yield_now().await,
-                Step::Idle => match tokio::time::timeout(PROGRESS_EVERY, self.progress.changed()).await {
+                Step::Idle => match tokio::time::timeout(PROGRESS_EVERY, self.from.progress.changed()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return Err(Problem::new("UNAVAILABLE", "the node is stopping")),
-                    Err(_) => return Ok(Fed { cursor: self.place.cursor(), changed: None }),
+                    Err(_) => return Ok(self.fed(published, None)),
                 },
             }
         }
@@ -148,25 +186,29 @@ impl Feed {
     /// Goes on to the next change that the reader wants, up to a height, and reads no more than once.
     fn advance(&mut self, published: u64) -> Result<Step, Problem> {
         if self.checked != Some(published) {
-            self.api.check_still(&self.caller)?;
+            self.from.callers.check_still(&self.caller)?;
             self.checked = Some(published);
         }
         while let Some(change) = self.read.pop_front() {
             self.place = Place { height: change.height, order: change.order + 1 };
             if let Some(changed) = self.show(&change)? {
-                return Ok(Step::Fed(Box::new(Fed { cursor: self.place.cursor(), changed: Some(changed) })));
+                return Ok(Step::Fed(Box::new(self.fed(published, Some(changed)))));
             }
         }
         if self.place.height > published {
             return Ok(Step::Idle);
         }
         let Place { height, order } = self.place;
-        self.read = self.api.reader.changes(height, order, published, CHANGES_AT_ONCE)?.into();
+        self.read = self.from.reader.changes(height, order, published, CHANGES_AT_ONCE)?.into();
         if self.read.is_empty() {
             self.place = Place { height: published + 1, order: 0 };
             return Ok(Step::Idle);
         }
         Ok(Step::More)
+    }
+
+    fn fed(&self, height: u64, changed: Option<Changed>) -> Fed {
+        Fed { cursor: self.place.cursor(), height, changed }
     }
 
     fn wants(&self, collection: &str) -> bool {
@@ -182,29 +224,29 @@ impl Feed {
         }
         let earlier = match record.version {
             1 => None,
-            number => self.api.reader.version(&record.collection, &record.id, number - 1)?,
+            number => self.from.reader.version(&record.collection, &record.id, number - 1)?,
         };
         let before = self.seen(earlier.filter(|version| version.value.is_some()))?;
         let after = self.seen(Some(change.version.clone()))?;
         // A deletion has no value to judge: whoever saw the document learns that it is gone.
-        let after = after.filter(|after| !after.deleted || before.is_some());
+        let after = after.filter(|after| after.version.value.is_some() || before.is_some());
         if before.is_none() && after.is_none() {
             return Ok(None);
         }
         if let Some(filter) = &self.wanted.filter {
-            let matches = |seen: &Option<Seen>| {
-                seen.as_ref().and_then(|seen| seen.value.as_ref()).is_some_and(|value| filter.holds(value))
+            let matches = |seen: &Option<Sighted>| {
+                seen.as_ref().and_then(|seen| seen.version.value.as_ref()).is_some_and(|value| filter.holds(value))
             };
             if !matches(&before) && !matches(&after) {
                 return Ok(None);
             }
         }
-        let time_ms = self.api.reader.seal(change.height)?.map_or(0, |seal| seal.time);
+        let time_ms = self.from.reader.seal(change.height)?.map_or(0, |seal| seal.time);
         Ok(Some(Changed { leaf: change.leaf, time_ms, before, after }))
     }
 
-    fn seen(&self, version: Option<Version>) -> Result<Option<Seen>, Problem> {
+    fn seen(&self, version: Option<Version>) -> Result<Option<Sighted>, Problem> {
         let Some(version) = version else { return Ok(None) };
-        self.api.see(&self.caller, version)
+        Ok(self.from.sight.see(Some(self.caller.account()), version)?)
     }
 }
