@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 /// Levels of a schema that are said; below them anything goes.
 const DEPTH_MAX: usize = 64;
 /// Keywords whose meaning is the same in both.
-const SAME: [&str; 14] = [
-    "title",
+const SAME: [&str; 13] = [
     "description",
     "default",
     "enum",
@@ -66,6 +65,10 @@ impl<'a> Sayer<'a> {
             if let Some(value) = members.get(name) {
                 said.insert(name.to_owned(), value.clone());
             }
+        }
+        // Tools name types after titles, of which two may be alike, in one schema or in those of two collections.
+        if let Some(title) = members.get("title").filter(|_| !said.contains_key("description")) {
+            said.insert("description".into(), title.clone());
         }
         if let Some(format) = members.get("format") {
             said.insert("x-format".into(), format.clone());
@@ -319,6 +322,13 @@ mod tests {
                 }
             })
         );
+    }
+
+    #[test]
+    fn no_title_names_a_type() {
+        let party = json!({"title": "Party", "description": "Who sends"});
+        let (said, _) = say(json!({"title": "Problem", "properties": {"sender": party}}));
+        assert_eq!(said, json!({"description": "Problem", "properties": {"sender": {"description": "Who sends"}}}));
     }
 
     #[test]
