@@ -199,7 +199,7 @@ pub(super) fn common() -> Paths {
     let operations = body(&[JSON], &reference("Operations"));
     let mut both = operations;
     both["content"][SIGNED] = json!({ "schema": { "type": "string", "format": "binary" } });
-    let submit = operation(
+    let mut submit = operation(
         "submitTransaction",
         "ledger",
         "Apply several operations, all or none; or submit a transaction that its author signed",
@@ -211,6 +211,8 @@ pub(super) fn common() -> Paths {
         ],
         &WRITE_PROBLEMS,
     );
+    // The signatures of the second kind prove who speaks.
+    submit["security"] = json!([{}, { "bearer": [] }, { "basic": [] }]);
     let status = operation(
         "getTransaction",
         "ledger",
