@@ -1,5 +1,6 @@
 //! Describe the typed API as OpenAPI 3.0.3: generated from the collections there are now.
 
+mod operations;
 mod paths;
 mod schema;
 

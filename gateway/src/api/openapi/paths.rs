@@ -1,12 +1,12 @@
 //! Write the paths of the OpenAPI document: those that all collections share, and those of each.
 
+use super::operations;
 use super::schema::Components;
 use crate::api::bulk::NDJSON;
 use crate::api::document::{JSON, MERGE_PATCH};
 use crate::api::read::CONSISTENCIES;
 use crate::api::transaction::SIGNED;
 use crate::limits::{API_ROWS_MAX, BULK_ROWS_MAX, IDEMPOTENCY_KEY_BYTES_MAX};
-use countersign_proof::limits::OPERATIONS_MAX;
 use countersign_proof::{NAMED_MEMBER, Named};
 use serde_json::{Map, Value, json};
 
@@ -217,7 +217,7 @@ pub(super) fn common() -> Paths {
         "getTransaction",
         "ledger",
         "Read what became of a transaction",
-        vec![json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } })],
+        vec![of("path", "id", "64 hex digits", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }))],
         None,
         &[("200", answer("What became of it", &reference("TransactionStatus"), &[]))],
         &[],
@@ -348,15 +348,6 @@ pub(super) fn common_schemas(components: &mut Components) {
     let row = json!({
         "row": integer(), "id": text(), "transaction": reference("Recorded"), "problem": reference("Problem")
     });
-    let operations = json!({
-        "type": "array", "minItems": 1, "maxItems": OPERATIONS_MAX,
-        "items": { "type": "object", "required": ["op", "collection", "id"], "additionalProperties": true, "properties": {
-            "op": { "type": "string",
-                    "enum": ["create", "put", "replace", "patch", "delete", "increment", "append"] },
-            "collection": text(), "id": text(), "value": {}, "pointer": text(), "by": integer(), "key": {},
-            "if": { "type": "object", "additionalProperties": true }
-        } }
-    });
     let report = json!({
         "rows": integer(), "applied": integer(), "failed": integer(),
         "report": { "type": "array", "items": reference("BulkRow") }
@@ -372,7 +363,6 @@ pub(super) fn common_schemas(components: &mut Components) {
         ("Collection", object(&["name", "version", "schema", "access"], collection)),
         ("Collections", object(&["collections"], all)),
         ("Written", object(&["transaction"], written)),
-        ("Operations", object(&["operations"], json!({ "operations": operations }))),
         ("BulkRow", object(&["row"], row)),
         ("BulkReport", object(&["rows", "applied", "failed", "report"], report)),
         ("Count", object(&["count", "read_height"], count)),
@@ -381,22 +371,26 @@ pub(super) fn common_schemas(components: &mut Components) {
     for (name, schema) in schemas {
         components.insert(name.to_owned(), schema);
     }
+    operations::add(components);
 }
 
 fn of(place: &str, name: &str, description: &str, schema: Value) -> Value {
     json!({ "name": name, "in": place, "required": place == "path", "description": description, "schema": schema })
 }
 
+/// Without control characters, as a regular expression of ECMA-262.
+const ID_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
+
 /// The parameters that operations share.
 pub(super) fn parameters() -> Value {
     let text = || json!({ "type": "string" });
-    let key = json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX });
+    let key =
+        json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX, "pattern": "^[!-~]+$" });
+    let id = || json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": ID_PATTERN });
     let rows = json!({ "type": "integer", "minimum": 1, "maximum": API_ROWS_MAX });
     let number = || json!({ "type": "integer", "minimum": 0 });
     json!({
-        "id": of("path", "id", "The document's id: 1 to 256 bytes, without control characters", json!({
-            "type": "string", "minLength": 1, "maxLength": 256
-        })),
+        "id": of("path", "id", "The document's id: 1 to 256 bytes, without control characters", id()),
         "consistency": of("query", "consistency", "How sure the read is", json!({
             "type": "string", "enum": CONSISTENCIES, "default": "certified"
         })),
@@ -409,9 +403,7 @@ pub(super) fn parameters() -> Value {
                    Documents without a scalar there are left out", text()),
         "key": { "name": "key", "in": "query", "required": true, "schema": text(),
                  "description": "The unique key: its JSON pointer, or an array of them as JSON" },
-        "newId": of("query", "id", "The id of the document if it is made; one that is not guessed when absent", json!({
-            "type": "string", "minLength": 1, "maxLength": 256
-        })),
+        "newId": of("query", "id", "The id of the document if it is made; one that is not guessed when absent", id()),
         "cursor": of("query", "cursor", "The `next` of the page before", text()),
         "limit": of("query", "limit", "Rows of the page", rows),
         "from": of("query", "from", "The first version", number()),
@@ -426,8 +418,12 @@ pub(super) fn parameters() -> Value {
         "lastEventId": of("header", "Last-Event-ID", "The same, as browsers send it", text()),
         "idempotencyKey": of("header", "Idempotency-Key", "The same request under the same key is executed once", key),
         "prefer": of("header", "Prefer", "wait=committed, wait=certified, wait=all; wait=<seconds>", text()),
-        "ifMatch": of("header", "If-Match", "\"<version>\": only if this is the newest version", text()),
-        "ifNoneMatch": of("header", "If-None-Match", "*: only if the document is not there", text())
+        "ifMatch": of("header", "If-Match", "\"<version>\": only if this is the newest version", json!({
+            "type": "string", "pattern": "^\"[1-9][0-9]{0,15}\"$"
+        })),
+        "ifNoneMatch": of("header", "If-None-Match", "*: only if the document is not there", json!({
+            "type": "string", "pattern": "^\\*$"
+        }))
     })
 }
 
