@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("what").required(true)
-        .args(["create", "replace", "patch", "delete", "increment", "append", "file"])),
+        .args(["create", "put", "replace", "patch", "delete", "increment", "append", "file"])),
     group(ArgGroup::new("if").args(["if_version", "if_absent", "if_predicate"])),
     after_help = "A timeout or a broken connection is never a failure: the outcome is unknown (exit code 6) until the same bytes
 are submitted again. That is done until the time is over; --save keeps the bytes to do so later.
@@ -21,6 +21,7 @@ are submitted again. That is done until the time is over; --save keeps the bytes
 Examples:
   countersign submit --create flights UA1545 --json flight.json --receipt flight.receipt
   echo '{\"status\":\"departed\"}' | countersign submit --patch flights UA1545 --json - --if-version 1
+  countersign submit --put tickets new-id --json ticket.json --key-of /ticketNumber
   countersign submit --increment flights UA1545 /seats -1 --if '{\"/seats\":{\"gt\":0}}'
   countersign submit --file transaction.bin"
 )]
@@ -28,6 +29,12 @@ pub struct Submit {
     /// Make a document from --json
     #[arg(long, num_args = 2, value_names = ["COLLECTION", "ID"], requires = "json_file")]
     create: Option<Vec<String>>,
+    /// Set a document's whole value to --json, whether or not it is there
+    #[arg(long, num_args = 2, value_names = ["COLLECTION", "ID"], requires = "json_file")]
+    put: Option<Vec<String>>,
+    /// With --put: set the document that holds the same unique key; the ID is for one that is made. Repeat it for each pointer of the key
+    #[arg(long, value_name = "POINTER", requires = "put")]
+    key_of: Vec<String>,
     /// Replace a document's whole value by --json
     #[arg(long, num_args = 2, value_names = ["COLLECTION", "ID"], requires = "json_file")]
     replace: Option<Vec<String>>,
@@ -153,6 +160,9 @@ fn operation(command: &Submit, builder: TransactionBuilder) -> Result<Transactio
     let parts = |given: &Option<Vec<String>>| given.clone().unwrap_or_default();
     Ok(if let [collection, id] = &parts(&command.create)[..] {
         builder.create(collection, id, &json)
+    } else if let [collection, id] = &parts(&command.put)[..] {
+        let key: Vec<&str> = command.key_of.iter().map(String::as_str).collect();
+        builder.put_by_key(collection, id, &key, &json)
     } else if let [collection, id] = &parts(&command.replace)[..] {
         builder.replace(collection, id, &json)
     } else if let [collection, id] = &parts(&command.patch)[..] {

@@ -90,7 +90,7 @@ fn probes(path: &str, method: &'static str) -> Vec<Probe> {
             vec![probe("", json!({"pallets": 1}), Needs::WriteA)]
         }
         ("/v1/collections/{collection}/bulk", "POST") => {
-            let bulk = probe("", json!({"op": "delete", "id": "a"}), Needs::WriteA);
+            let bulk = probe("", json!({"id": "a", "value": {"pallets": 1}}), Needs::WriteA);
             vec![Probe { content_type: "application/x-ndjson", ..bulk }]
         }
         ("/v1/collections/{collection}/sum", "GET") => vec![probe("?pointer=/pallets", empty(), Needs::ReadA)],

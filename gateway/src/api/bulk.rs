@@ -129,13 +129,17 @@ impl Job<'_> {
                 .and_then(Value::as_str)
                 .map(str::to_owned)
                 .ok_or_else(|| Problem::field("id", format_args!("the row has no text at {pointer:?}")))?,
-            None => match (value["id"].as_str().map(str::to_owned), value.get_mut("value").map(Value::take)) {
-                (Some(id), Some(inner)) => {
-                    value = inner;
-                    id
+            None => {
+                let wrong = || Problem::field("row", "not {\"id\":...,\"value\":{...}}; or name ?id=<JSON pointer>");
+                let members = value.as_object_mut().ok_or_else(wrong)?;
+                let (id, inner) = (members.remove("id"), members.remove("value"));
+                if let Some(other) = members.keys().next() {
+                    return Err(Problem::field(other.as_str(), "a row has `id` and `value` alone; ?mode says what to do"));
                 }
-                _ => return Err(Problem::field("row", "not {\"id\":...,\"value\":{...}}; or name ?id=<JSON pointer>")),
-            },
+                let (Some(Value::String(id)), Some(inner)) = (id, inner) else { return Err(wrong()) };
+                value = inner;
+                id
+            }
         };
         check_document_id("id", &id)?;
         self.served.check_value(&value)?;
