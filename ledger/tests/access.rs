@@ -214,6 +214,8 @@ fn a_rule_that_cannot_work_is_refused_with_its_place() {
     refused(&[], "permit(principal, action, resource) when { context == {} };", "alone");
     refused(&[], "permit(principal == ?principal, action, resource);", "p: ");
     refused(&[], "permit(principal, action, resource); permit(principal, action, resource);", "p: ");
+    refused(&["[\"a\"][*]", "a[*]"], "permit(principal, action, resource);", "leads where");
+    refused(&["[\"a\\u0062\"]", "ab"], "permit(principal, action, resource);", "leads where");
     refused(&["a[0]"], "permit(principal, action, resource);", "a[0]");
     refused(&[], "permit(principal, action, resource) when { ip(\"1.2.3.4\").isIpv4() };", "p: ");
     let deep = format!("permit(principal, action, resource) when {{ {}true{} }};", "(".repeat(40), ")".repeat(40));

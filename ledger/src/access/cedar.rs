@@ -64,6 +64,7 @@ impl Cedar {
         policies: &BTreeMap<String, String>,
     ) -> Result<Cedar, AccessError> {
         let mut paths = fields.iter().map(|text| FieldPath::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        check_apart(&paths)?;
         paths.sort_by_key(|field| std::cmp::Reverse(field.depth()));
         let known = fields.iter().map(String::as_str).collect();
         let compile = |(name, text): (&String, &String)| {
@@ -200,6 +201,19 @@ fn compile_policy(name: &str, text: &str, fields: &BTreeSet<&str>) -> Result<Com
 fn said(errors: &cedar_policy::ParseErrors) -> String {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     texts.join("; ")
+}
+
+/// Refuses two fields that lead to the same places: what both judge, both would take out, and an element that moved up in
+/// between would be taken for another.
+fn check_apart(paths: &[FieldPath]) -> Result<(), AccessError> {
+    let mut seen = BTreeMap::new();
+    for path in paths {
+        if let Some(other) = seen.insert(path.steps(), &path.text) {
+            let reason = format!("{:?} leads where {other:?} does", path.text);
+            return Err(AccessError::new("access.fields", reason));
+        }
+    }
+    Ok(())
 }
 
 /// Counted in the text, strings and comments with it: a bound on what the parser recurses into.

@@ -10,8 +10,8 @@ pub(super) struct FieldPath {
     steps: Vec<Step>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
     Member(String),
     /// `[*]`: each element of an array.
     Each,
@@ -54,6 +54,11 @@ impl FieldPath {
             Some(Step::Member(name)) if !name.starts_with('$') => Ok(FieldPath { text: text.to_owned(), steps }),
             _ => Err(wrong("does not begin with the name of a member")),
         }
+    }
+
+    /// Where it leads, however it is written.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// How deep it leads: what is deeper is judged first.
