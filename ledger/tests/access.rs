@@ -256,6 +256,43 @@ fn no_policy_is_too_deep_for_a_node() {
     std::thread::Builder::new().stack_size(256 << 10).spawn(judge).expect("a thread").join().expect("it holds");
 }
 
+/// Conditions stand below each other when they are evaluated: what 4,096 bytes can say so is decided by every thread alike.
+#[test]
+fn no_decision_hangs_on_the_stack_of_its_thread() {
+    let policy = |whens: usize, ifs: usize, sets: usize| {
+        let (conditions, chain) = ("when{true}".repeat(whens), "if true then true else ".repeat(ifs));
+        let nested = format!("{}[]{}", "[".repeat(sets), "]".repeat(sets));
+        format!("permit(principal, action, resource) {conditions} when {{ {chain}!{nested}.isEmpty() }};")
+    };
+    let compile = |policy: &str| {
+        let access = serde_json::from_value(cedar(&[], "none", &[("p", policy)])).expect("a form");
+        Rules::compile(&access)
+    };
+    for (whens, ifs, sets) in [(390, 0, 1), (180, 85, 0), (230, 60, 28), (100, 0, 3), (20, 80, 3)] {
+        let error = compile(&policy(whens, ifs, sets)).expect_err("too deep").to_string();
+        assert!(error.contains("levels"), "{error}");
+    }
+    for (whens, ifs, sets) in [(96, 0, 2), (0, 85, 2), (70, 10, 16), (10, 50, 28)] {
+        let text = policy(whens, ifs, sets);
+        let decided = |stack_kib: usize| {
+            let text = text.clone();
+            let see = move || {
+                let rules = compile(&text).unwrap_or_else(|error| panic!("{error}"));
+                rules.view(Some(&principal("a/ops", json!({}))), "D", &json!({}), None) != View::Hidden
+            };
+            std::thread::Builder::new()
+                .stack_size(stack_kib << 10)
+                .spawn(see)
+                .expect("a thread")
+                .join()
+                .expect("it holds")
+        };
+        for stack_kib in [256, 600, 1_030, 1_040, 1_060, 1_200, 2_000, 8_000] {
+            assert!(decided(stack_kib), "{whens} conditions, {ifs} alternatives, {sets} sets in {stack_kib} KiB");
+        }
+    }
+}
+
 #[test]
 fn execution_judges_before_anything_else_tells() {
     let mut bench = Bench::new();

@@ -1,5 +1,6 @@
 //! Compile a collection's Cedar policies and answer one question: may this account do this to that?
 
+use super::depth::{EXPRESSION_DEPTH_MAX, fits};
 use super::facts::{Facts, convert};
 use super::field::FieldPath;
 use super::mentions::{Mentions, mentions};
@@ -7,6 +8,7 @@ use super::{AccessError, Action, Principal};
 use cedar_policy::{ActionConstraint, Authorizer, Decision, Effect, EntityUid, Policy, PolicyId, PolicySet, Request};
 use cedar_policy::{ResourceConstraint, Response};
 use cedar_policy_core::ast;
+use cedar_policy_core::parser::parse_policy;
 use countersign_proof::Named;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +18,8 @@ use std::sync::{Arc, Mutex};
 /// no thread's stack.
 const COMPILE_STACK_BYTES: usize = 64 << 20;
 /// Evaluation needs less than this; a thread with less left is given [`EVALUATE_STACK_BYTES`].
-const EVALUATE_RED_ZONE_BYTES: usize = 512 << 10;
-const EVALUATE_STACK_BYTES: usize = 4 << 20;
+const EVALUATE_RED_ZONE_BYTES: usize = if cfg!(debug_assertions) { 3 << 20 } else { 1 << 20 };
+const EVALUATE_STACK_BYTES: usize = 8 << 20;
 /// Open brackets within brackets in a policy's text.
 const BRACKETS_MAX: usize = 32;
 /// Decisions that are remembered.
@@ -194,6 +196,10 @@ fn compile_policy(name: &str, text: &str, fields: &BTreeSet<&str>) -> Result<Com
     let policy = Policy::parse(Some(PolicyId::new(name)), text).map_err(|errors| wrong(said(&errors)))?;
     let tree = policy.to_json().map_err(|error| wrong(error.to_string()))?;
     let mentions = mentions(name, &tree, fields)?;
+    let evaluated: ast::Policy = parse_policy(None, text).map_err(|error| wrong(error.to_string()))?.into();
+    if !fits(&evaluated.condition(), EXPRESSION_DEPTH_MAX) {
+        return Err(wrong(format!("evaluated deeper than {EXPRESSION_DEPTH_MAX} levels, its conditions together")));
+    }
     Ok(Compiled { policy, mentions })
 }
 

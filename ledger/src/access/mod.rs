@@ -13,6 +13,7 @@
 //! `Document::"document"` or `Field::"coupons[*].code"`, with what is known about the document in `context`.
 
 mod cedar;
+mod depth;
 mod explain;
 mod facts;
 mod field;
