@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output::{self, read_json};
 use clap::{Args, Subcommand, ValueEnum};
-use countersign_ledger::access::{Action, Asked, Change, Explained, Principal, Rules, Said, View};
+use countersign_ledger::access::{Action, Allowance, Asked, Change, Explained, Principal, Rules, Said, View};
 use countersign_proof::{Access, check_account};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -260,7 +260,11 @@ impl CheckAccess {
                 View::Shown { redacted, .. } => (true, format!("shown without {}", redacted.join(", "))),
             };
         }
-        match rules.check_change(principal, &Change { id: &self.id, before, after, said: Said::Change }) {
+        match rules.check_change(
+            principal,
+            &Change { id: &self.id, before, after, said: Said::Change },
+            &Allowance::default(),
+        ) {
             Ok(()) => (true, "allowed".to_owned()),
             Err(denied) => (false, format!("denied: {denied}")),
         }

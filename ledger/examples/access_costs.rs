@@ -1,6 +1,6 @@
 //! Print what one decision about access costs: remembered, looking at a document, at each element, a whole view.
 
-use countersign_ledger::access::{Change, Principal, Rules, Said};
+use countersign_ledger::access::{Allowance, Change, Principal, Rules, Said};
 use serde_json::{Map, Value, json};
 use std::hint::black_box;
 use std::time::Instant;
@@ -29,7 +29,9 @@ fn main() {
     after["legs"][2]["gate"] = json!("B7");
     for (name, rules) in &rules {
         let change = Change { id: "UA1545", before: Some(&before), after: Some(&after), said: Said::Change };
-        let write = timed(|| assert!(black_box(rules.check_change(&principal, black_box(&change))).is_ok()));
+        let write = timed(|| {
+            assert!(black_box(rules.check_change(&principal, black_box(&change), &Allowance::default())).is_ok())
+        });
         let read = timed(|| drop(black_box(rules.view(Some(&principal), "UA1545", black_box(&before), None))));
         println!("{name:<30} update {write:>6.2} us   read {read:>6.2} us");
     }

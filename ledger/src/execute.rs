@@ -2,7 +2,7 @@
 
 mod keyed;
 
-use crate::access::{self, Action, Principal, Principals, Rules, Said, View, check_document};
+use crate::access::{self, Action, Allowance, Principal, Principals, Rules, Said, check_document};
 use crate::definition::Definition;
 use crate::governance::{Halt, LedgerRules, RULES_IMPLEMENTED, govern};
 use crate::index::IndexChanges;
@@ -227,6 +227,7 @@ impl Executor {
             staged: Vec::new(),
             indexes: IndexChanges::default(),
             enrolled: BTreeSet::new(),
+            allowance: Allowance::default(),
         };
         let verdict = match scope.run() {
             Ok(()) => Ok((scope.staged, scope.indexes, scope.enrolled)),
@@ -296,6 +297,8 @@ pub(crate) struct Scope<'a> {
     /// What the staged versions change in the indexes.
     indexes: IndexChanges,
     enrolled: BTreeSet<PublicKey>,
+    /// The work that access rules may still take.
+    allowance: Allowance,
 }
 
 /// What a transaction had staged at a moment.
@@ -353,13 +356,15 @@ impl Scope<'_> {
         let before = self.newest(&operation.collection, &target.id)?;
         let current = before.as_ref().and_then(|version| version.value.as_ref());
         let changed = document::change(current, change, argument, definition.rules.named());
-        let allowed = check_access(&definition.rules, &principal, operation, &target.id, current, &changed, argument);
+        let rules = &definition.rules;
+        let allowance = &self.allowance;
+        let allowed = check_access(rules, (&principal, allowance), operation, &target.id, current, &changed, argument);
         let precondition = operation.precondition.as_ref();
         let holds = precondition.map_or(Ok(()), |precondition| check_precondition(before.as_deref(), precondition));
         match (allowed, holds) {
             // What he may do hangs on the document, and it is another than the one he saw and may see: that is why.
             (Err(_), Err(stale))
-                if stale.code == Code::VersionConflict && definition.rules.sees(&principal, &target.id, current) =>
+                if stale.code == Code::VersionConflict && rules.sees(&principal, &target.id, current, allowance) =>
             {
                 return Err(stale.into());
             }
@@ -372,7 +377,8 @@ impl Scope<'_> {
         let value = changed?;
         if let Some(value) = &value {
             check_size(value, self.limits.document_bytes)?;
-            check_document(&definition.rules, value).map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
+            check_document(&definition.rules, value, &self.allowance)
+                .map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
             definition.validate(value).map_err(schema_violation)?;
         }
         let document = (&operation.collection[..], &target.id[..]);
@@ -392,10 +398,10 @@ impl Scope<'_> {
     ) -> Result<Halt, KvError> {
         let Halt::Rejected(Rejection { existing: Some(holder), .. }) = &halt else { return Ok(halt) };
         let value = self.alive(collection, holder)?.and_then(|version| version.value.clone());
-        let view = value.map(|value| rules.view(Some(principal), holder, &value, Some(&value)));
-        Ok(match view {
-            Some(View::Shown { .. }) => halt,
-            _ => Rejection::new(Code::AlreadyExists, "another document holds this value of a unique key").into(),
+        let shows = value.is_some_and(|value| rules.shows(principal, holder, &value, &self.allowance));
+        Ok(match shows {
+            true => halt,
+            false => Rejection::new(Code::AlreadyExists, "another document holds this value of a unique key").into(),
         })
     }
 
@@ -564,7 +570,7 @@ pub(crate) fn next_version(
 /// Judges a change, be it one that can be made or not.
 fn check_access(
     rules: &Rules,
-    principal: &Principal,
+    (principal, allowance): (&Principal, &Allowance),
     operation: &Operation,
     id: &str,
     before: Option<&Value>,
@@ -584,13 +590,13 @@ fn check_access(
     let after = changed.as_ref().ok().and_then(Option::as_ref);
     let judged = access::Change { id, before, after, said };
     let mut verdict = match changed {
-        Ok(_) => rules.check_change(principal, &judged),
-        Err(_) => rules.check_failed(principal, &judged, action, pointer),
+        Ok(_) => rules.check_change(principal, &judged, allowance),
+        Err(_) => rules.check_failed(principal, &judged, action, pointer, allowance),
     };
     if let Some(Condition::Predicate(bytes)) = operation.precondition.as_ref().and_then(|p| p.condition.as_ref()) {
         let predicate: Value = serde_json::from_slice(bytes).expect("checked when it was parsed");
         let pointers = predicate.as_object().into_iter().flatten().map(|(pointer, _)| pointer.as_str());
-        verdict = verdict.and_then(|()| rules.check_condition(principal, id, before, pointers));
+        verdict = verdict.and_then(|()| rules.check_condition(principal, id, before, pointers, allowance));
     }
     verdict.map_err(|denied| {
         let detail = format!("by the rules of {}, {denied}", operation.collection);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use countersign_ledger::access::{Action, Asked, Change, Principal, Rules, Said, View};
+use countersign_ledger::access::{Action, Allowance, Asked, Change, Principal, Rules, Said, View};
 use countersign_proof::operation::Change as Write;
 use countersign_proof::precondition::Condition;
 use countersign_proof::*;
@@ -70,7 +70,9 @@ fn an_operating_carrier_lifts_its_own_coupons_and_does_not_see_the_fare() {
         after
     };
     let verdict = |who: &Principal, after: &Value| {
-        rules.check_change(who, &update(&before, after, Said::Change)).map_err(|denied| denied.pointer)
+        rules
+            .check_change(who, &update(&before, after, Said::Change), &Allowance::default())
+            .map_err(|denied| denied.pointer)
     };
     let own = with("/coupons/1/useIndicator", json!("LIFTED"));
     assert_eq!(verdict(&ib, &own), Ok(()));
@@ -107,13 +109,20 @@ fn what_one_may_not_read_cannot_be_found_by_writing_it() {
             t
         }),
     ] {
-        let denied = rules.check_change(&ib, &update(&before, &after, Said::Patch(patch))).expect_err("not his");
+        let denied = rules
+            .check_change(&ib, &update(&before, &after, Said::Patch(patch)), &Allowance::default())
+            .expect_err("not his");
         assert_eq!(denied.pointer, "/fare", "the same for a right guess as for a wrong one");
     }
     let mut lifted = before.clone();
     lifted["coupons"][1]["useIndicator"] = json!("LIFTED");
-    assert!(rules.check_change(&ib, &update(&before, &lifted, Said::Whole)).is_err(), "a PUT says the fare too");
-    let pointers = |pointer: &'static str| rules.check_condition(&ib, "T", Some(&before), [pointer].into_iter());
+    assert!(
+        rules.check_change(&ib, &update(&before, &lifted, Said::Whole), &Allowance::default()).is_err(),
+        "a PUT says the fare too"
+    );
+    let pointers = |pointer: &'static str| {
+        rules.check_condition(&ib, "T", Some(&before), [pointer].into_iter(), &Allowance::default())
+    };
     assert!(pointers("/fare").is_err() && pointers("").is_err() && pointers("/fare/x").is_err());
     assert!(pointers("/airlineCode").is_ok() && pointers("/coupons/0").is_ok());
 }
@@ -140,15 +149,20 @@ fn documents_name_their_readers_writers_and_owners() {
     assert!(sees("who-joins-later", &all));
     let mut more = document.clone();
     more["n"] = json!(2);
-    let may =
-        |name: &str, after: &Value| rules.check_change(&who(name), &update(&document, after, Said::Change)).is_ok();
+    let may = |name: &str, after: &Value| {
+        rules.check_change(&who(name), &update(&document, after, Said::Change), &Allowance::default()).is_ok()
+    };
     assert!(may("a", &more) && may("b", &more) && !may("c", &more));
     let mut taken = document.clone();
     taken["$access"]["owners"] = json!(["b"]);
     assert!(may("a", &taken) && !may("b", &taken), "a writer does not make itself the owner");
     let create = |name: &str| {
         rules
-            .check_change(&who(name), &Change { id: "D", before: None, after: Some(&document), said: Said::Whole })
+            .check_change(
+                &who(name),
+                &Change { id: "D", before: None, after: Some(&document), said: Said::Whole },
+                &Allowance::default(),
+            )
             .is_ok()
     };
     assert!(create("a") && !create("b"));
@@ -476,7 +490,9 @@ fn decisions() -> Vec<Value> {
                 let next = &documents[(at + 1) % documents.len()];
                 let verdict = |before, after| {
                     let change = Change { id: "U-1", before, after, said: Said::Whole };
-                    rules.check_change(&who, &change).map_or_else(|denied| json!(denied.pointer), |()| json!(true))
+                    rules
+                        .check_change(&who, &change, &Allowance::default())
+                        .map_or_else(|denied| json!(denied.pointer), |()| json!(true))
                 };
                 decide("create", json!([document]), verdict(None, Some(document)));
                 decide("update", json!([document, next]), verdict(Some(document), Some(next)));
@@ -630,7 +646,7 @@ fn a_model_written_another_way_agrees() {
                 after
             };
             let expected = model::touched(&before, &after).iter().all(|field| rights[field.unwrap_or(4)]);
-            let found = rules.check_change(&who, &update(&before, &after, Said::Whole)).is_ok();
+            let found = rules.check_change(&who, &update(&before, &after, Said::Whole), &Allowance::default()).is_ok();
             assert_eq!(found, expected, "{rights:?}\n{before}\n{after}");
             if found { allowed += 1 } else { denied += 1 }
         }

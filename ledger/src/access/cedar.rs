@@ -1,5 +1,6 @@
 //! Compile a collection's Cedar policies and answer one question: may this account do this to that?
 
+use super::cost::Cost;
 use super::depth::{EXPRESSION_DEPTH_MAX, fits};
 use super::facts::{Facts, convert};
 use super::field::FieldPath;
@@ -49,6 +50,8 @@ struct Slot {
     may_forbid: bool,
     forbids: BTreeSet<PolicyId>,
     mentions: Mentions,
+    /// What each policy looks at, and what it takes to evaluate it.
+    costs: Vec<(Mentions, Cost)>,
     action: Arc<ast::EntityUID>,
     resource: Arc<ast::EntityUID>,
 }
@@ -57,6 +60,7 @@ struct Slot {
 struct Compiled {
     policy: Policy,
     mentions: Mentions,
+    cost: Cost,
 }
 
 impl Cedar {
@@ -97,7 +101,33 @@ impl Cedar {
         &self.all
     }
 
-    /// Whether the principal may do this to the document, or to the field of it in this array element.
+    /// Units of work to ask this question as if no policy looked at the document.
+    pub(super) fn units_of_free(&self, principal: &Principal, action: Action, field: Option<usize>) -> u64 {
+        let costs = self.slots[self.slot(action, field)].costs.iter();
+        let free = costs.filter(|(mentions, _)| mentions.none()).map(|(_, cost)| *cost);
+        Cost::question(free).units(0, principal.attributes_size)
+    }
+
+    /// Units of work to ask it of this document, and for each unit of the element's size.
+    pub(super) fn units(
+        &self,
+        principal: &Principal,
+        facts: &Facts<'_>,
+        action: Action,
+        field: Option<usize>,
+    ) -> (u64, u64) {
+        let (mut units, mut per_element) = (Cost::question(std::iter::empty()).units(0, 0), 0_u64);
+        for (mentions, cost) in &self.slots[self.slot(action, field)].costs {
+            units = units.saturating_add(cost.units(facts.shown(mentions), principal.attributes_size));
+            if mentions.element {
+                per_element = per_element.saturating_add(cost.units(1, 0) - cost.units(0, 0));
+            }
+        }
+        (units, per_element)
+    }
+
+    /// Whether the principal may do this to the document, or to the field of it in this array element. Asked where it is
+    /// not [`Cedar::always`] so.
     pub(super) fn may(
         &self,
         principal: &Principal,
@@ -106,9 +136,6 @@ impl Cedar {
         field: Option<usize>,
         element: Option<&Value>,
     ) -> bool {
-        if self.always(principal, action, field) {
-            return true;
-        }
         let slot = &self.slots[self.slot(action, field)];
         // Where no policy looks at the document, all are free, and they have not allowed it.
         !slot.mentions.none() && slot.ask(principal, facts.context(&slot.mentions, &self.all, element)).0
@@ -153,10 +180,12 @@ impl Slot {
         let action = uid("Action", action.word());
         let (mut policies, mut free) = (PolicySet::new(), PolicySet::new());
         let (mut forbids, mut mentions, mut may_forbid) = (BTreeSet::new(), Mentions::default(), false);
+        let mut costs = Vec::new();
         for compiled in compiled.iter().filter(|compiled| concerns(&compiled.policy, &action, &resource)) {
             let policy = &compiled.policy;
             policies.add(policy.clone()).expect("each has its own name");
             mentions.add(&compiled.mentions);
+            costs.push((compiled.mentions.clone(), compiled.cost));
             if policy.effect() == Effect::Forbid {
                 forbids.insert(policy.id().clone());
                 may_forbid |= !compiled.mentions.none();
@@ -166,7 +195,8 @@ impl Slot {
             }
         }
         let shared = |uid: EntityUid| Arc::new(uid.into());
-        Slot { policies, free, may_forbid, forbids, mentions, action: shared(action), resource: shared(resource) }
+        let (action, resource) = (shared(action), shared(resource));
+        Slot { policies, free, may_forbid, forbids, mentions, costs, action, resource }
     }
 
     fn ask(&self, principal: &Principal, context: ast::Context) -> (bool, Response) {
@@ -200,7 +230,7 @@ fn compile_policy(name: &str, text: &str, fields: &BTreeSet<&str>) -> Result<Com
     if !fits(&evaluated.condition(), EXPRESSION_DEPTH_MAX) {
         return Err(wrong(format!("evaluated deeper than {EXPRESSION_DEPTH_MAX} levels, its conditions together")));
     }
-    Ok(Compiled { policy, mentions })
+    Ok(Compiled { policy, mentions, cost: Cost::policy(&evaluated) })
 }
 
 /// What Cedar's parser says, on one line.

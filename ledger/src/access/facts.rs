@@ -1,6 +1,7 @@
 //! Show a document to Cedar: its members as Cedar values, as far as the policies look at them.
 
 use super::Principal;
+use super::cost::size;
 use super::mentions::{Mentions, Names};
 use cedar_policy_core::ast;
 use countersign_proof::{NamedAccess, canonical};
@@ -21,6 +22,8 @@ pub(super) struct Facts<'a> {
     organisation: &'a str,
     named: OnceCell<NamedAccess>,
     converted: [OnceCell<ast::Value>; 3],
+    /// Of the members of each.
+    sizes: [OnceCell<BTreeMap<&'a str, u64>>; 3],
 }
 
 impl<'a> Facts<'a> {
@@ -32,7 +35,8 @@ impl<'a> Facts<'a> {
         current: Option<&'a Value>,
     ) -> Facts<'a> {
         let organisation = principal.organisation();
-        Facts { id, document, after, current, organisation, named: OnceCell::new(), converted: Default::default() }
+        let (named, converted, sizes) = Default::default();
+        Facts { id, document, after, current, organisation, named, converted, sizes }
     }
 
     /// What the document names in `$access`. A document of before the collection allowed it names nobody.
@@ -45,6 +49,25 @@ impl<'a> Facts<'a> {
     pub(super) fn part(&self, pointer: &str) -> Option<&'a Value> {
         let at = |document: Option<&'a Value>| document.and_then(|document| document.pointer(pointer));
         at(self.document).or_else(|| at(self.after))
+    }
+
+    /// The size of what is shown to who looks at this, the element aside.
+    pub(super) fn shown(&self, mentions: &Mentions) -> u64 {
+        let names = [&mentions.document, &mentions.after, &mentions.current];
+        let of_documents: u64 = (0..3).map(|at| self.size_of(at, names[at])).sum();
+        of_documents + if mentions.id { self.id.len() as u64 } else { 0 }
+    }
+
+    /// The size of what has to be converted before this can be asked, of the first of three documents that wants it.
+    pub(super) fn size_of(&self, at: usize, names: &Names) -> u64 {
+        let members = || [self.document, self.after, self.current][at].and_then(Value::as_object).into_iter().flatten();
+        let sizes =
+            || self.sizes[at].get_or_init(|| members().map(|(name, value)| (name.as_str(), size(value))).collect());
+        match names {
+            Names::None => 0,
+            Names::Some(names) => names.iter().filter_map(|name| sizes().get(name.as_str())).sum(),
+            Names::All => sizes().values().sum(),
+        }
     }
 
     /// The context of one question: only what its policies mention, converted as far as any policy needs it.

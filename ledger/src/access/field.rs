@@ -1,6 +1,7 @@
 //! Read the path of a field, such as `coupons[*].code`, and find where it leads in a document.
 
 use super::AccessError;
+use super::cost::{Allowance, PLACE_UNITS, VISIT_UNITS};
 use serde_json::Value;
 
 /// A field that is judged apart from its document.
@@ -66,33 +67,38 @@ impl FieldPath {
         self.steps.len()
     }
 
-    /// Everywhere it leads in `document`, in the document's order.
-    pub(super) fn instances(&self, document: &Value) -> Vec<Instance> {
-        let mut found = Vec::new();
-        walk(document, &self.steps, String::new(), None, &mut found);
-        found
+    /// Everywhere it leads in `document`, in the document's order; none where to find out would take more than is allowed.
+    pub(super) fn instances(&self, document: &Value, allowance: &Allowance) -> Option<Vec<Instance>> {
+        let mut walk = Walk { allowance, found: Vec::new() };
+        walk.on(document, &self.steps, String::new(), None)?;
+        Some(walk.found)
     }
 }
 
-fn walk(value: &Value, steps: &[Step], pointer: String, element: Option<String>, found: &mut Vec<Instance>) {
-    let Some((step, rest)) = steps.split_first() else {
-        found.push(Instance { pointer, element });
-        return;
-    };
-    match (step, value) {
-        (Step::Member(name), Value::Object(members)) => {
-            if let Some(value) = members.get(name) {
+struct Walk<'a> {
+    allowance: &'a Allowance,
+    found: Vec<Instance>,
+}
+
+impl Walk<'_> {
+    fn on(&mut self, value: &Value, steps: &[Step], pointer: String, element: Option<String>) -> Option<()> {
+        let Some((step, rest)) = steps.split_first() else {
+            self.found.push(Instance { pointer, element });
+            return self.allowance.take(PLACE_UNITS).then_some(());
+        };
+        self.allowance.take(VISIT_UNITS).then_some(())?;
+        match (step, value) {
+            (Step::Member(name), Value::Object(members)) => {
+                let Some(value) = members.get(name) else { return Some(()) };
                 let name = name.replace('~', "~0").replace('/', "~1");
-                walk(value, rest, format!("{pointer}/{name}"), element, found);
+                self.on(value, rest, format!("{pointer}/{name}"), element)
             }
-        }
-        (Step::Each, Value::Array(elements)) => {
-            for (at, value) in elements.iter().enumerate() {
+            (Step::Each, Value::Array(elements)) => elements.iter().enumerate().try_for_each(|(at, value)| {
                 let pointer = format!("{pointer}/{at}");
-                walk(value, rest, pointer.clone(), Some(pointer), found);
-            }
+                self.on(value, rest, pointer.clone(), Some(pointer))
+            }),
+            _ => Some(()),
         }
-        _ => {}
     }
 }
 
@@ -134,7 +140,12 @@ mod tests {
         let document = json!({"coupons":[{"code":1},{"x":2},{"code":3}],"a.b":{"c/d":5},"tags":["p","q"]});
         let places = |text: &str| {
             let field = FieldPath::parse(text).expect("a path");
-            field.instances(&document).into_iter().map(|i| (i.pointer, i.element)).collect::<Vec<_>>()
+            field
+                .instances(&document, &Allowance::default())
+                .expect("few")
+                .into_iter()
+                .map(|i| (i.pointer, i.element))
+                .collect::<Vec<_>>()
         };
         let at = |pointer: &str, element: &str| (pointer.to_owned(), Some(element.to_owned()));
         assert_eq!(
@@ -151,7 +162,7 @@ mod tests {
         assert_eq!(quoted.depth(), 4);
         let odd = FieldPath::parse("x[\"c/~d\"]").expect("a path");
         let mut document = json!({"x": {"c/~d": 1, "y": 2}});
-        let place = odd.instances(&document).remove(0).pointer;
+        let place = odd.instances(&document, &Allowance::default()).expect("few").remove(0).pointer;
         assert_eq!(take(&mut document, &place), Some(json!(1)));
         assert_eq!(document, json!({"x": {"y": 2}}));
     }

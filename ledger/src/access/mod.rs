@@ -13,6 +13,7 @@
 //! `Document::"document"` or `Field::"coupons[*].code"`, with what is known about the document in `context`.
 
 mod cedar;
+mod cost;
 mod depth;
 mod explain;
 mod facts;
@@ -20,14 +21,17 @@ mod field;
 mod mentions;
 mod principals;
 
+pub use cost::Allowance;
 pub use explain::{Asked, Explained};
 pub use principals::Principals;
 
 use cedar::Cedar;
+use cost::ACCESS_WORK_MAX;
 use countersign_proof::{Access, NAMED_MEMBER, Named, NamedAccess, canonical, organisation_of, plain_hash};
 use facts::Facts;
-use field::{Instance, related, remove, take};
+use field::{FieldPath, Instance, related, remove, take};
 use serde_json::{Map, Value};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +40,7 @@ use std::sync::Arc;
 pub const FIELD_PLACES_MAX: usize = 4_096;
 
 /// What is done to a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// See it.
     Read,
@@ -70,6 +74,7 @@ pub struct Principal {
     entities: cedar_policy::Entities,
     /// Of all that decisions can depend on.
     digest: [u8; 32],
+    attributes_size: u64,
 }
 
 impl Principal {
@@ -82,6 +87,7 @@ impl Principal {
             uid: Arc::new(cedar::uid("Account", account).into()),
             entities,
             digest,
+            attributes_size: cost::size(&Value::Object(attributes.clone())),
         }
     }
 
@@ -130,12 +136,18 @@ pub struct Denied {
     action: Action,
     /// JSON pointer to the part of the document; empty for all of it.
     pub pointer: String,
+    /// It may be allowed or not: to tell would take too much.
+    unanswered: bool,
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.pointer.is_empty() { "the document" } else { &self.pointer };
-        write!(f, "{} may not {} {what}", self.account, self.action.word())
+        write!(f, "{} may not {} {what}", self.account, self.action.word())?;
+        match self.unanswered {
+            true => write!(f, ": to judge it takes more than ACCESS_WORK_MAX, {ACCESS_WORK_MAX} units of work"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -225,8 +237,13 @@ impl Rules {
         always(None) && (!fields || (0..cedar.fields.len()).all(|at| always(Some(at))))
     }
 
-    /// Judges a change that can be made.
-    pub fn check_change(&self, principal: &Principal, change: &Change<'_>) -> Result<(), Denied> {
+    /// Judges a change that can be made, by no more work than is allowed.
+    pub fn check_change(
+        &self,
+        principal: &Principal,
+        change: &Change<'_>,
+        allowance: &Allowance,
+    ) -> Result<(), Denied> {
         let action = match (change.before, change.after) {
             (_, None) => Action::Delete,
             (None, Some(_)) => Action::Create,
@@ -238,7 +255,7 @@ impl Rules {
         };
         let document = change.before.or(change.after);
         let facts = Facts::new(principal, change.id, document, change.after, document);
-        let judged = Judged { cedar, principal, facts };
+        let judged = Judged::new(cedar, principal, facts, allowance);
         match (action, change.before, change.after) {
             (Action::Update, Some(before), Some(after)) => judged.check_update(before, after, change.said),
             (Action::Create, _, Some(after)) => judged.check_create(after),
@@ -253,13 +270,15 @@ impl Rules {
         change: &Change<'_>,
         action: Action,
         pointer: Option<&str>,
+        allowance: &Allowance,
     ) -> Result<(), Denied> {
         let cedar = match &self.0 {
             Engine::Writers(write) => return writers(write, principal, action),
             Engine::Cedar(cedar) => cedar,
         };
         let document = change.before.or(change.after);
-        let judged = Judged { cedar, principal, facts: Facts::new(principal, change.id, document, None, document) };
+        let facts = Facts::new(principal, change.id, document, None, document);
+        let judged = Judged::new(cedar, principal, facts, allowance);
         let covering = pointer.and_then(|pointer| judged.covering(document?, pointer));
         match covering {
             Some((field, place)) => judged.check(action, Some((field, &place)), None),
@@ -268,9 +287,22 @@ impl Rules {
     }
 
     /// Whether the rules look at documents at all, and let this reader see that this one is there.
-    pub(crate) fn sees(&self, principal: &Principal, id: &str, document: Option<&Value>) -> bool {
-        let (Engine::Cedar(_), Some(document)) = (&self.0, document) else { return false };
-        self.view(Some(principal), id, document, Some(document)) != View::Hidden
+    pub(crate) fn sees(
+        &self,
+        principal: &Principal,
+        id: &str,
+        document: Option<&Value>,
+        allowance: &Allowance,
+    ) -> bool {
+        let Engine::Cedar(_) = &self.0 else { return false };
+        document.is_some_and(|document| self.shows(principal, id, document, allowance))
+    }
+
+    /// Whether this reader sees that a document with this value is there.
+    pub(crate) fn shows(&self, principal: &Principal, id: &str, document: &Value, allowance: &Allowance) -> bool {
+        let Engine::Cedar(cedar) = &self.0 else { return true };
+        let facts = Facts::new(principal, id, Some(document), None, Some(document));
+        Judged::new(cedar, principal, facts, allowance).may(Action::Read, None)
     }
 
     /// Judges a precondition on what these pointers lead to: it tells its author whether it holds.
@@ -280,10 +312,12 @@ impl Rules {
         id: &str,
         before: Option<&Value>,
         mut pointers: impl Iterator<Item = &'p str>,
+        allowance: &Allowance,
     ) -> Result<(), Denied> {
         let Some(before) = before else { return Ok(()) };
-        let denied = |pointer: &str| denied(principal, Action::Read, pointer);
-        match self.view(Some(principal), id, before, Some(before)) {
+        let unanswered = || allowance.is_spent();
+        let denied = |pointer: &str| Denied { unanswered: unanswered(), ..denied(principal, Action::Read, pointer) };
+        match self.view_within(Some(principal), id, before, Some(before), allowance) {
             View::Hidden => Err(denied("")),
             View::Shown { redacted, .. } => {
                 match pointers.find(|pointer| redacted.iter().any(|hidden| related(hidden, pointer))) {
@@ -296,20 +330,36 @@ impl Rules {
 
     /// What a reader sees of a version with this value. `current` is the newest version's value, which only rules that
     /// [need it](Rules::needs_current) look at.
+    ///
+    /// Where finding the places of its fields takes more than an [`Allowance`], the document is hidden; where judging them
+    /// does, those that are left are.
     pub fn view(&self, principal: Option<&Principal>, id: &str, value: &Value, current: Option<&Value>) -> View {
+        self.view_within(principal, id, value, current, &Allowance::default())
+    }
+
+    fn view_within(
+        &self,
+        principal: Option<&Principal>,
+        id: &str,
+        value: &Value,
+        current: Option<&Value>,
+        allowance: &Allowance,
+    ) -> View {
         let cedar = match &self.0 {
             Engine::Writers(_) => return View::Shown { value: value.clone(), redacted: Vec::new() },
             Engine::Cedar(cedar) => cedar,
         };
         let Some(principal) = principal else { return View::Hidden };
-        let judged = Judged { cedar, principal, facts: Facts::new(principal, id, Some(value), None, current) };
+        let facts = Facts::new(principal, id, Some(value), None, current);
+        let judged = Judged::new(cedar, principal, facts, allowance);
         if judged.check(Action::Read, None, None).is_err() {
             return View::Hidden;
         }
         let (mut shown, mut redacted) = (value.clone(), Vec::new());
         for at in 0..cedar.fields.len() {
             // Backwards: removing an element moves up those after it.
-            for place in judged.unreadable(at, value).iter().rev() {
+            let Ok(places) = judged.unreadable(at, value) else { return View::Hidden };
+            for place in places.iter().rev() {
                 remove(&mut shown, &place.pointer);
                 redacted.push(place.pointer.clone());
             }
@@ -326,7 +376,7 @@ fn writers(write: &[String], principal: &Principal, action: Action) -> Result<()
 }
 
 fn denied(principal: &Principal, action: Action, pointer: &str) -> Denied {
-    Denied { account: principal.account.clone(), action, pointer: pointer.to_owned() }
+    Denied { account: principal.account.clone(), action, pointer: pointer.to_owned(), unanswered: false }
 }
 
 /// One document before one set of policies.
@@ -334,12 +384,70 @@ struct Judged<'a> {
     cedar: &'a Cedar,
     principal: &'a Principal,
     facts: Facts<'a>,
+    allowance: &'a Allowance,
+    /// By action and field.
+    answers: RefCell<BTreeMap<(Action, Option<usize>), Answer>>,
+    /// Whether the three documents that policies look at were paid for.
+    converted: Cell<bool>,
 }
 
-impl Judged<'_> {
+/// What is known of a question.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// At every place the same.
+    Same(bool),
+    /// Another one for each element: what it takes, and for each unit of the element's size.
+    ByElement(u64, u64),
+}
+
+impl<'a> Judged<'a> {
+    fn new(cedar: &'a Cedar, principal: &'a Principal, facts: Facts<'a>, allowance: &'a Allowance) -> Judged<'a> {
+        Judged { cedar, principal, facts, allowance, answers: RefCell::default(), converted: Cell::new(false) }
+    }
+
     fn may(&self, action: Action, field: Option<(usize, &Instance)>) -> bool {
-        let element = field.and_then(|(_, place)| self.facts.part(place.element.as_deref()?));
-        self.cedar.may(self.principal, &self.facts, action, field.map(|(at, _)| at), element)
+        let at = field.map(|(at, _)| at);
+        let known = self.answers.borrow().get(&(action, at)).copied();
+        let answer = known.unwrap_or_else(|| {
+            let answer = self.answer(action, at);
+            self.answers.borrow_mut().insert((action, at), answer);
+            answer
+        });
+        match answer {
+            Answer::Same(allowed) => allowed,
+            // Not even measured: an element is as large as a document.
+            Answer::ByElement(..) if self.allowance.is_spent() => false,
+            Answer::ByElement(units, per_element) => {
+                let element = field.and_then(|(_, place)| self.facts.part(place.element.as_deref()?));
+                // It is converted each time, and then looked at by the policies.
+                let of_element = element.map_or(0, cost::size).saturating_mul(per_element.saturating_add(1));
+                self.allowance.take(units.saturating_add(of_element))
+                    && self.cedar.may(self.principal, &self.facts, action, at, element)
+            }
+        }
+    }
+
+    /// Asks once what has one answer.
+    fn answer(&self, action: Action, at: Option<usize>) -> Answer {
+        let (cedar, principal) = (self.cedar, self.principal);
+        if !self.allowance.take(cedar.units_of_free(principal, action, at)) {
+            return Answer::Same(false);
+        }
+        if cedar.always(principal, action, at) {
+            return Answer::Same(true);
+        }
+        let mentions = cedar.mentions(action, at);
+        let (units, per_element) = cedar.units(principal, &self.facts, action, at);
+        let to_convert = if self.converted.replace(true) { 0 } else { self.facts.shown(cedar.all_mentions()) };
+        if mentions.element {
+            return if self.allowance.take(to_convert) {
+                Answer::ByElement(units, per_element)
+            } else {
+                Answer::Same(false)
+            };
+        }
+        let pays = self.allowance.take(to_convert.saturating_add(units));
+        Answer::Same(pays && cedar.may(principal, &self.facts, action, at, None))
     }
 
     /// `shown` is the pointer to name where it is the document that is judged.
@@ -348,16 +456,14 @@ impl Judged<'_> {
             return Ok(());
         }
         let pointer = field.map(|(_, place)| place.pointer.as_str()).or(shown).unwrap_or_default();
-        Err(denied(self.principal, action, pointer))
+        Err(Denied { unanswered: self.allowance.is_spent(), ..denied(self.principal, action, pointer) })
     }
 
     fn check_create(&self, after: &Value) -> Result<(), Denied> {
         self.check(Action::Create, None, None)?;
         for (at, field) in self.cedar.fields.iter().enumerate() {
-            let places = field.instances(after);
-            let once = !self.cedar.mentions(Action::Create, Some(at)).element;
-            let judged = if once { places.len().min(1) } else { places.len() };
-            places[..judged].iter().try_for_each(|place| self.check(Action::Create, Some((at, place)), None))?;
+            let places = self.places(field, after, Action::Create)?;
+            places.iter().try_for_each(|place| self.check(Action::Create, Some((at, place)), None))?;
         }
         Ok(())
     }
@@ -373,11 +479,11 @@ impl Judged<'_> {
         let (mut before_rest, mut after_rest) = (before.clone(), after.clone());
         for (at, field) in self.cedar.fields.iter().enumerate() {
             let mut places: BTreeMap<String, (Instance, Option<Value>, Option<Value>)> = BTreeMap::new();
-            for place in field.instances(before) {
+            for place in self.places(field, before, Action::Update)? {
                 let value = take(&mut before_rest, &place.pointer);
                 places.insert(place.pointer.clone(), (place, value, None));
             }
-            for place in field.instances(after) {
+            for place in self.places(field, after, Action::Update)? {
                 let value = take(&mut after_rest, &place.pointer);
                 places.entry(place.pointer.clone()).or_insert((place, None, None)).2 = value;
             }
@@ -403,24 +509,25 @@ impl Judged<'_> {
     fn covering(&self, document: &Value, pointer: &str) -> Option<(usize, Instance)> {
         let holds =
             |place: &Instance| pointer.strip_prefix(&place.pointer).is_some_and(|r| r.is_empty() || r.starts_with('/'));
-        let find =
-            |at: usize| self.cedar.fields[at].instances(document).into_iter().find(holds).map(|place| (at, place));
+        let places = |at: usize| self.cedar.fields[at].instances(document, self.allowance).into_iter().flatten();
+        let find = |at: usize| places(at).find(holds).map(|place| (at, place));
         (0..self.cedar.fields.len()).find_map(find)
     }
 
     /// The places of a field that this reader may not see. Beyond [`FIELD_PLACES_MAX`] that is all of them: no document
     /// with more was let in, but the fields may have been declared later.
-    fn unreadable(&self, at: usize, value: &Value) -> Vec<Instance> {
-        let places = self.cedar.fields[at].instances(value);
-        if places.len() > FIELD_PLACES_MAX {
-            return places;
+    fn unreadable(&self, at: usize, value: &Value) -> Result<Vec<Instance>, Denied> {
+        let mut places = self.places(&self.cedar.fields[at], value, Action::Read)?;
+        if places.len() <= FIELD_PLACES_MAX {
+            places.retain(|place| !self.may(Action::Read, Some((at, place))));
         }
-        let Some(first) = places.first() else { return places };
-        if !self.cedar.mentions(Action::Read, Some(at)).element {
-            let may = self.may(Action::Read, Some((at, first)));
-            return if may { Vec::new() } else { places };
-        }
-        places.into_iter().filter(|place| !self.may(Action::Read, Some((at, place)))).collect()
+        Ok(places)
+    }
+
+    /// Where a field leads. What cannot be found out is denied.
+    fn places(&self, field: &FieldPath, document: &Value, action: Action) -> Result<Vec<Instance>, Denied> {
+        let unanswered = || Denied { unanswered: true, ..denied(self.principal, action, "") };
+        field.instances(document, self.allowance).ok_or_else(unanswered)
     }
 }
 
@@ -435,7 +542,7 @@ impl Said<'_> {
 }
 
 /// Checks what a document says of its own access, and that its fields can be judged.
-pub(crate) fn check_document(rules: &Rules, document: &Value) -> Result<(), AccessError> {
+pub(crate) fn check_document(rules: &Rules, document: &Value, allowance: &Allowance) -> Result<(), AccessError> {
     let Engine::Cedar(cedar) = &rules.0 else { return Ok(()) };
     let names = NamedAccess::of(document).map_err(|error| AccessError::new(NAMED_MEMBER, error.to_string()))?;
     if names.is_none() && cedar.named == Named::Required {
@@ -443,7 +550,9 @@ pub(crate) fn check_document(rules: &Rules, document: &Value) -> Result<(), Acce
         return Err(AccessError::new(NAMED_MEMBER, reason));
     }
     for field in &cedar.fields {
-        let places = field.instances(document).len();
+        let more =
+            || AccessError::new("document", format!("its fields take more than ACCESS_WORK_MAX, {ACCESS_WORK_MAX}"));
+        let places = field.instances(document, allowance).ok_or_else(more)?.len();
         if places > FIELD_PLACES_MAX {
             let reason = format!("{places} places of {:?}, at most {FIELD_PLACES_MAX}", field.text);
             return Err(AccessError::new("document", reason));

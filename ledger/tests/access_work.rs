@@ -1,0 +1,182 @@
+//! What judging access may take: the dearest policies on the dearest documents, refused before they are evaluated.
+
+mod common;
+
+use common::*;
+use countersign_ledger::Fate;
+use countersign_ledger::access::{Allowance, Change, Principal, Rules, Said, View};
+use countersign_proof::operation::Change as Write;
+use countersign_proof::*;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, Instant};
+
+/// The longest that judging one change may take: what is allowed takes some 100 ms in release on a quiet machine, and this is no
+/// benchmark. The least of three runs counts.
+const JUDGED_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 4_000 } else { 400 });
+/// What no document comes to in time when it is not bounded.
+const PLACES: usize = 4_096;
+
+fn access(fields: &[String], policies: &[String]) -> Value {
+    let policies: Map<String, Value> =
+        (0..).zip(policies).map(|(at, text)| (format!("p{at:02}"), json!(text))).collect();
+    json!({ "engine": "cedar/v1", "fields": fields, "named": "none", "policies": policies })
+}
+
+fn rules(fields: &[String], policies: &[String]) -> Rules {
+    let access = serde_json::from_value(access(fields, policies)).expect("a form");
+    Rules::compile(&access).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn permit(condition: &str) -> String {
+    format!("permit(principal, action, resource) when {{ {condition} }};")
+}
+
+/// As much of `step` as a policy holds; of steps that are nested, as many as one may have.
+fn full(start: &str, step: &str, end: &str) -> String {
+    let around = permit("").len() + start.len() + end.len();
+    let is_nested = step.trim_end().ends_with(['|', '&', '+']);
+    let times = ((4_096 - around) / step.len()).min(if is_nested { 85 } else { 4_096 });
+    permit(&format!("{start}{}{end}", step.repeat(times)))
+}
+
+fn principal() -> Principal {
+    Principal::new("acme.example/ops", &Map::new())
+}
+
+/// How long it takes to judge that the document is made, changed and read, and whether all three may be.
+fn judged(rules: &Rules, document: &Value) -> (Duration, bool) {
+    let mut after = document.clone();
+    after["z"] = json!(1);
+    let who = principal();
+    let change = |before, after| Change { id: "D", before, after: Some(after), said: Said::Whole };
+    let once = || {
+        let started = Instant::now();
+        let made = rules.check_change(&who, &change(None, document), &Allowance::default());
+        let changed = rules.check_change(&who, &change(Some(document), &after), &Allowance::default());
+        let seen = rules.view(Some(&who), "D", document, Some(&after));
+        for denied in [&made, &changed].into_iter().filter_map(|verdict| verdict.as_ref().err()) {
+            assert!(denied.to_string().contains("may not"), "{denied}");
+        }
+        (started.elapsed(), made.is_ok() && changed.is_ok() && seen != View::Hidden)
+    };
+    // Of three things, each as long as one may take.
+    (0..3).map(|_| once()).min().map(|(took, all)| (took / 3, all)).expect("three runs")
+}
+
+fn elements(count: usize) -> Value {
+    let element = |at| json!({"b": at, "c": "UA", "s": "a".repeat(40)});
+    json!({ "a": (0..count).map(element).collect::<Vec<_>>(), "l": (0..90_000).collect::<Vec<_>>(), "s": "a".repeat(200_000) })
+}
+
+#[test]
+fn the_dearest_policies_are_not_evaluated() {
+    let fields: Vec<String> =
+        (0..64).map(|at| if at == 0 { "a[*].b".to_owned() } else { format!("a[*].f{at:02}") }).collect();
+    let nested = format!("{}context.document.l{}", "[".repeat(28), "]".repeat(28));
+    let policies = [
+        full("context.document.s like \"*", "a", "b\""),
+        full("context.document.s like \"", "*a", "b\""),
+        full("context.element.s like \"*", "a", "b\""),
+        full("", "context.document.s like\"*aaaaaaaaaaaaaaaaaaaaab\"||", "false"),
+        full("[", "context.document,", "1].contains(context.after)"),
+        full("[", "context.element,", "1].contains(context.after)"),
+        full("[", "[context.document],", "1].containsAll([context.document, context.after])"),
+        full("", "context.document.l.containsAll(context.after.l) && ", "false"),
+        full("", "context.document == context.after || ", "false"),
+        full("", "context.element == context.document || ", "false"),
+        full("", "context.element.c == \"a\" || ", "false"),
+        full("[", "context.element.c,", "1] == [1]"),
+        permit(&format!("{nested} == [context.element]")),
+        full("{a: {a: ", "{a: 1}.a + ", "1}}.a.a == context.element.b"),
+    ];
+    let document = elements(PLACES);
+    for policy in &policies {
+        let rules = rules(&fields, &vec![policy.clone(); 64]);
+        let (took, all) = judged(&rules, &document);
+        println!("{took:>12.3?}  {}", &policy[42..82]);
+        assert!(!all, "{policy}");
+        assert!(took < JUDGED_MAX, "{took:?}: {policy}");
+    }
+}
+
+#[test]
+fn long_documents_and_many_fields_are_no_way_around_it() {
+    let all = ["permit(principal, action, resource);".to_owned()];
+    let fields: Vec<String> = (0..64).map(|at| format!("a[*].f{at:02}")).collect();
+    let element: Map<String, Value> = (0..64).map(|at| (format!("f{at:02}"), json!(1))).collect();
+    let mut large = element.clone();
+    large.insert("l".to_owned(), json!((0..100_000).collect::<Vec<_>>()));
+    let of_element = [permit("context.element.f00 == 2")];
+    for (document, policies) in [
+        (json!({ "a": vec![element.clone(); 1_900] }), &all),
+        (json!({ "a": vec![0; 500_000] }), &all),
+        (json!({ "a": [large] }), &of_element),
+        (json!({ "a": vec![vec![0; 400]; 1_000] }), &all),
+    ] {
+        let (took, _) = judged(&rules(&fields, policies), &document);
+        println!("{took:>12.3?}");
+        assert!(took < JUDGED_MAX, "{took:?}");
+    }
+}
+
+/// As many places as one document has, under five policies, some of which look at each element.
+#[test]
+fn ordinary_rules_on_the_largest_document_are_within() {
+    let policies = [
+        permit("context.document.holder == principal.organisation.name"),
+        permit("context.element.by == principal.organisation.name"),
+        "permit(principal, action == Action::\"read\", resource is Document);".to_owned(),
+        permit("context has element && context.element has c && context.element.c like \"U*\""),
+        "forbid(principal, action, resource == Field::\"a[*].b\") when { context.element.c == \"never\" };".to_owned(),
+    ];
+    let rules = rules(&["a[*].b".to_owned()], &policies);
+    let element = |at| json!({"b": at, "by": "bolt.example", "c": "UA", "text": "x".repeat(100)});
+    let document = json!({ "a": (0..PLACES).map(element).collect::<Vec<_>>(), "holder": "acme.example" });
+    let (took, all) = judged(&rules, &document);
+    assert!(all, "it is too much");
+    assert!(took < JUDGED_MAX, "{took:?}");
+}
+
+#[test]
+fn a_view_that_takes_too_much_hides() {
+    let document = elements(PLACES);
+    let who = principal();
+    let all = "permit(principal, action, resource);".to_owned();
+    let dear =
+        "forbid(principal, action, resource is Field) when { context.element.s like \"*aaaaaaaaaaaaaaaaaaaab\" };";
+    let rules_of =
+        |times: usize| rules(&["a[*].b".to_owned()], &[vec![all.clone()], vec![dear.to_owned(); times]].concat());
+    let View::Shown { redacted, .. } = rules_of(1).view(Some(&who), "D", &document, None) else { panic!("hidden") };
+    assert_eq!(redacted, [""; 0], "a few can be judged");
+    let View::Shown { value, redacted } = rules_of(60).view(Some(&who), "D", &document, None) else { panic!("hidden") };
+    assert!(redacted.len() > 1_000 && redacted.len() < PLACES, "those that were not judged: {}", redacted.len());
+    assert_eq!(value["a"][PLACES - 1].get("b"), None);
+    let past = rules(&(0..64).map(|at| format!("a[*].f{at:02}")).collect::<Vec<_>>(), &[all]);
+    assert_eq!(past.view(Some(&who), "D", &json!({ "a": vec![0; 100_000] }), None), View::Hidden, "not even found");
+}
+
+#[test]
+fn all_operations_of_a_transaction_share_the_allowance() {
+    let mut bench = Bench::new();
+    let policies = [permit("!(context.document.s like \"*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\")")];
+    let definition = canonical(&json!({"access": access(&[], &policies), "schema": {}}));
+    let define = Write::DefineCollection(DefineCollection { name: "c".into(), definition });
+    assert_eq!(bench.run(&[ACME, BOLT, CARGO], vec![governance(define)]), None);
+    let create = |id: usize| on("c", &format!("d{id}"), Write::Create(canonical(&json!({"s": "a".repeat(20_000)}))));
+    let ops = &["acme.example/ops"][..];
+    assert_eq!(bench.run(ops, (0..20).map(create).collect()), None, "each is cheap");
+    let increments = |count: usize| {
+        let patch = |id: usize| on("c", &format!("d{}", id % 20), Write::Patch(canonical(&json!({ "n": id }))));
+        (0..count).map(patch).collect::<Vec<_>>()
+    };
+    assert_eq!(bench.run(ops, increments(20)), None);
+    let transaction = bench.transaction(ops, increments(1_000));
+    let started = Instant::now();
+    let Fate::Rejected(rejection) = bench.append(vec![transaction]).block.executed.remove(0).fate else {
+        panic!("applied")
+    };
+    assert!(started.elapsed() < 4 * JUDGED_MAX, "{:?}", started.elapsed());
+    assert_eq!(rejection.code.as_str(), "UNAUTHORIZED");
+    assert!(rejection.detail.contains("ACCESS_WORK_MAX"), "{}", rejection.detail);
+    assert!(rejection.operation.is_some_and(|at| at > 50), "{rejection:?}");
+}
