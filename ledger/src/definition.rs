@@ -32,14 +32,15 @@ impl Definition {
     }
 
     /// Validates a document without what says who may do what with it: the schema is of the rest.
-    pub fn validate(&self, document: &Value) -> Result<(), Vec<Violation>> {
+    /// Takes what that is of work from what is left.
+    pub(crate) fn validate(&self, document: &Value, units_left: &mut u64) -> Result<(), Vec<Violation>> {
         match (self.rules.named(), document) {
             (Named::Optional | Named::Required, Value::Object(members)) if members.contains_key(NAMED_MEMBER) => {
                 let mut members = members.clone();
                 members.remove(NAMED_MEMBER);
-                self.schema.validate(&Value::Object(members))
+                self.schema.validate_within(&Value::Object(members), units_left)
             }
-            _ => self.schema.validate(document),
+            _ => self.schema.validate_within(document, units_left),
         }
     }
 }

@@ -8,11 +8,12 @@ use crate::governance::{Halt, LedgerRules, RULES_IMPLEMENTED, govern};
 use crate::index::IndexChanges;
 use crate::memo::Memo;
 use crate::rejection::{Code, Rejection};
+use crate::schema::limits::WORK_MAX;
 use crate::state::{IdUse, StateReader, Version};
 use crate::store::kv::KvError;
 use crate::{LedgerError, document};
 use countersign_proof::{
-    Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
+    Access, Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
     TransactionLeaf, VersionRecord, canonical, operation::Change, organisation_of, plain_hash, precondition::Condition,
     salt, value_hash,
 };
@@ -29,6 +30,12 @@ pub(crate) const RULES_LEDGER: &str = "ledger";
 /// The counter of Raft ids in `$rules`.
 pub(crate) const RULES_RAFT: &str = "raft";
 
+/// Bytes of the values, before and after, that all changes of documents in one transaction touch. Without it the 1,024
+/// operations of one could each add 1 to the longest document there is.
+const TOUCHED_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of the Cedar policies of all definitions of one transaction: Cedar reads one of 4,096 in some 15 ms, and whoever may
+/// propose can have others read them.
+const POLICIES_BYTES_MAX: usize = 32 << 10;
 const COLLECTIONS_REMEMBERED: usize = 1024;
 const ACCOUNTS_REMEMBERED: usize = 65_536;
 const SYSTEM_DOCUMENTS_REMEMBERED: usize = 65_536;
@@ -228,6 +235,9 @@ impl Executor {
             indexes: IndexChanges::default(),
             enrolled: BTreeSet::new(),
             allowance: Allowance::default(),
+            schema_units: WORK_MAX,
+            touchable_bytes: TOUCHED_BYTES_MAX,
+            policy_bytes: POLICIES_BYTES_MAX,
         };
         let verdict = match scope.run() {
             Ok(()) => Ok((scope.staged, scope.indexes, scope.enrolled)),
@@ -299,12 +309,19 @@ pub(crate) struct Scope<'a> {
     enrolled: BTreeSet<PublicKey>,
     /// The work that access rules may still take.
     allowance: Allowance,
+    /// The work that schemas may still take.
+    schema_units: u64,
+    /// The bytes of documents that changes may still touch.
+    touchable_bytes: u64,
+    /// The bytes of policies that definitions may still have.
+    policy_bytes: usize,
 }
 
 /// What a transaction had staged at a moment.
 pub(crate) struct Mark {
     staged: usize,
     enrolled: BTreeSet<PublicKey>,
+    policy_bytes: usize,
 }
 
 impl Scope<'_> {
@@ -374,18 +391,28 @@ impl Scope<'_> {
             let detail = format!("no document has this key, and {:?} is the id of another", target.id);
             return Err(Rejection::new(Code::AlreadyExists, detail).into());
         }
+        current.map_or(Ok(()), |current| self.touch(canonical(current).len()))?;
         let value = changed?;
         if let Some(value) = &value {
-            check_size(value, self.limits.document_bytes)?;
+            let bytes = canonical(value).len();
+            check_size(bytes, self.limits.document_bytes)?;
+            self.touch(bytes)?;
             check_document(&definition.rules, value, &self.allowance)
                 .map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
-            definition.validate(value).map_err(schema_violation)?;
+            definition.validate(value, &mut self.schema_units).map_err(schema_violation)?;
         }
         let document = (&operation.collection[..], &target.id[..]);
         if let Err(halt) = self.reindex(&definition, document, current, value.as_ref()) {
             return Err(self.without_hidden_holder(&definition.rules, &principal, document.0, halt)?);
         }
         self.write(&operation.collection, &target.id, value)
+    }
+
+    fn touch(&mut self, bytes: usize) -> Result<(), Rejection> {
+        let detail = || format!("the transaction touches more than {TOUCHED_BYTES_MAX} bytes of documents: divide it");
+        let left = self.touchable_bytes.checked_sub(bytes as u64);
+        self.touchable_bytes = left.ok_or_else(|| Rejection::new(Code::TooLarge, detail()))?;
+        Ok(())
     }
 
     /// Who holds a unique key is told to those who may know of the holder.
@@ -512,13 +539,24 @@ impl Scope<'_> {
 
     /// What is staged now, to be taken back to.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { staged: self.staged.len(), enrolled: self.enrolled.clone() }
+        Mark { staged: self.staged.len(), enrolled: self.enrolled.clone(), policy_bytes: self.policy_bytes }
     }
 
     /// Forgets what was staged since.
     pub(crate) fn take_back(&mut self, mark: Mark) {
         self.staged.truncate(mark.staged);
         self.enrolled = mark.enrolled;
+        self.policy_bytes = mark.policy_bytes;
+    }
+
+    /// Counts the policies of a definition, before they are read.
+    pub(crate) fn count_policies(&mut self, access: &Access) -> Result<(), Rejection> {
+        let Access::CedarV1 { policies, .. } = access else { return Ok(()) };
+        let bytes = policies.values().map(String::len).sum();
+        let detail = || format!("the transaction defines more than {POLICIES_BYTES_MAX} bytes of policies");
+        let left = self.policy_bytes.checked_sub(bytes);
+        self.policy_bytes = left.ok_or_else(|| Rejection::new(Code::TooLarge, detail()))?;
+        Ok(())
     }
 
     /// Puts a key on the ledger that never stood on it before.
@@ -623,8 +661,7 @@ fn check_precondition(before: Option<&Version>, precondition: &Precondition) -> 
     }
 }
 
-fn check_size(value: &Value, bytes_max: u64) -> Result<(), Rejection> {
-    let bytes = canonical(value).len();
+fn check_size(bytes: usize, bytes_max: u64) -> Result<(), Rejection> {
     let detail = || format!("a document of {bytes} bytes, at most {bytes_max}");
     if bytes as u64 > bytes_max { Err(Rejection::new(Code::TooLarge, detail())) } else { Ok(()) }
 }

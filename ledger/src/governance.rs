@@ -99,13 +99,14 @@ fn evolve_collection(scope: &mut Scope<'_>, name: &str, definition: &Value) -> R
 }
 
 /// What holds of every definition, new or changed: an access rule over members, and a schema that compiles.
-fn check_definition(scope: &Scope<'_>, definition: &Value) -> Result<Collection, Rejection> {
+fn check_definition(scope: &mut Scope<'_>, definition: &Value) -> Result<Collection, Rejection> {
     let invalid = |reason: String| Rejection::new(Code::InvalidValue, reason);
     let collection: Collection =
         serde_json::from_value(definition.clone()).map_err(|e| invalid(format!("definition: {e}")))?;
     let membership = scope.membership();
     let is_member = |organisation: &str| membership.organisations.contains_key(organisation);
     collection.access.check(is_member).map_err(|e| invalid(e.to_string()))?;
+    scope.count_policies(&collection.access)?;
     Definition::compile(&collection).map_err(|e| invalid(e.to_string()))?;
     Ok(collection)
 }

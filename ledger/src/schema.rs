@@ -24,7 +24,7 @@ pub use error::SchemaError;
 use error::excerpt;
 pub use evolution::{Break, breaks};
 use graph::Graph;
-use limits::{EXPLAINED_WORK_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, VIOLATIONS_MAX};
+use limits::{EXPLAINED_WORK_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, VIOLATIONS_MAX, WORK_MAX};
 use work::{Excess, Work};
 
 /// A compiled schema.
@@ -45,7 +45,7 @@ pub struct Violation {
 
 /// Stands for a keyword where a document is nested deeper than `DOCUMENT_DEPTH_MAX`.
 pub const DEPTH: &str = "$depth";
-/// Stands for a keyword where judging a document could take more than `WORK_MAX`.
+/// Stands for a keyword where judging a document, or all of a transaction, could take more than `WORK_MAX`.
 pub const WORK: &str = "$work";
 /// Stands for a keyword where a document is invalid, and to say why could take more than `EXPLAINED_WORK_MAX`.
 pub const UNEXPLAINED: &str = "$schema";
@@ -100,7 +100,14 @@ impl Schema {
     ///
     /// A document that is too deep, or could take too much work to judge, is refused for that one reason.
     pub fn validate(&self, document: &Value) -> Result<(), Vec<Violation>> {
-        let units = self.work.measure(document).map_err(|excess| vec![Violation::from(excess)])?;
+        let mut units_left = WORK_MAX;
+        self.validate_within(document, &mut units_left)
+    }
+
+    /// The same by at most so many units of work, which are fewer after it.
+    pub(crate) fn validate_within(&self, document: &Value, units_left: &mut u64) -> Result<(), Vec<Violation>> {
+        let units = self.work.measure(document, *units_left).map_err(|excess| vec![Violation::from(excess)])?;
+        *units_left -= units.all();
         if self.validator.is_valid(document) {
             return Ok(());
         }
@@ -127,7 +134,7 @@ impl Schema {
     /// The units of work that judging `document` takes at most; `None` when it is over a limit.
     #[doc(hidden)]
     pub fn work(&self, document: &Value) -> Option<u64> {
-        self.work.measure(document).ok().map(|units| units.judging + units.matching)
+        self.work.measure(document, WORK_MAX).ok().map(|units| units.all())
     }
 }
 

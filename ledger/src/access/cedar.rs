@@ -9,7 +9,7 @@ use super::{AccessError, Action, Principal};
 use cedar_policy::{ActionConstraint, Authorizer, Decision, Effect, EntityUid, Policy, PolicyId, PolicySet, Request};
 use cedar_policy::{ResourceConstraint, Response};
 use cedar_policy_core::ast;
-use cedar_policy_core::parser::parse_policy;
+use cedar_policy_core::parser::parse_policy_to_est_and_ast;
 use countersign_proof::Named;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,9 +224,11 @@ fn compile_policy(name: &str, text: &str, fields: &BTreeSet<&str>) -> Result<Com
     let wrong = |reason: String| AccessError::new("access.policies", format!("{name}: {reason}"));
     check_brackets(text).map_err(wrong)?;
     let policy = Policy::parse(Some(PolicyId::new(name)), text).map_err(|errors| wrong(said(&errors)))?;
-    let tree = policy.to_json().map_err(|error| wrong(error.to_string()))?;
+    // Cedar's own `to_json` parses once more, and again what is evaluated is not told.
+    let (tree, evaluated) = parse_policy_to_est_and_ast(None, text).map_err(|error| wrong(error.to_string()))?;
+    let tree = serde_json::to_value(tree).map_err(|error| wrong(error.to_string()))?;
     let mentions = mentions(name, &tree, fields)?;
-    let evaluated: ast::Policy = parse_policy(None, text).map_err(|error| wrong(error.to_string()))?.into();
+    let evaluated: ast::Policy = evaluated.into();
     if !fits(&evaluated.condition(), EXPRESSION_DEPTH_MAX) {
         return Err(wrong(format!("evaluated deeper than {EXPRESSION_DEPTH_MAX} levels, its conditions together")));
     }

@@ -36,7 +36,7 @@ pub const KEY_BYTES_MAX: usize = 512;
 
 /// Levels of arrays and objects in a document.
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
-/// Units of work of one validation; a unit is about one keyword judging one value, and takes up to about 10 ns.
+/// Units of work of one validation, and of all validations of one transaction together; a unit is about one keyword judging one value, and takes up to about 10 ns.
 pub const WORK_MAX: u64 = 10_000_000;
 /// Units of work, patterns aside, up to which an invalid document is told what is wrong with it: to say why is some
 /// fifty times dearer than to say that.

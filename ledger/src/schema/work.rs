@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     expansion::{Applied, Expansion, Node},
     graph::{Elements, Graph, Id, Members, Subschema},
-    limits::{DOCUMENT_DEPTH_MAX, WORK_MAX},
+    limits::DOCUMENT_DEPTH_MAX,
     pattern::{self, Pattern},
     pointer::{self, Step},
 };
@@ -24,7 +24,7 @@ pub(super) struct Work {
 pub(super) enum Excess {
     /// It is nested deeper than `DOCUMENT_DEPTH_MAX`, here.
     Depth(String),
-    /// It may take more than `WORK_MAX` units.
+    /// It may take more units than there are.
     Work,
     /// A match needs more than `PATTERN_BACKTRACK_MAX` backtracks, here.
     Backtracks(String),
@@ -39,14 +39,20 @@ pub(super) struct Units {
     pub(super) matching: u64,
 }
 
+impl Units {
+    pub(super) fn all(&self) -> u64 {
+        self.judging.saturating_add(self.matching)
+    }
+}
+
 impl Work {
     pub(super) fn new(graph: Graph, expansions: Vec<Expansion>) -> Self {
         Self { graph, expansions }
     }
 
-    /// The work that validating `document` takes at most.
-    pub(super) fn measure(&self, document: &Value) -> Result<Units, Excess> {
-        let mut meter = Meter { work: self, units: Units::default(), path: Vec::new() };
+    /// The work that validating `document` takes at most, unless it could be more than `units_max`.
+    pub(super) fn measure(&self, document: &Value, units_max: u64) -> Result<Units, Excess> {
+        let mut meter = Meter { work: self, units: Units::default(), units_max, path: Vec::new() };
         meter.depth(document)?;
         meter.value(document, &[(0, 1)])?;
         Ok(meter.units)
@@ -56,6 +62,8 @@ impl Work {
 struct Meter<'w, 'd> {
     work: &'w Work,
     units: Units,
+    /// At most [`super::limits::WORK_MAX`], so that no product overflows.
+    units_max: u64,
     path: Vec<Step<'d>>,
 }
 
@@ -245,7 +253,7 @@ impl<'w, 'd> Meter<'w, 'd> {
     fn charge_all(&mut self, more: Units) -> Result<(), Excess> {
         self.units.judging = self.units.judging.saturating_add(more.judging);
         self.units.matching = self.units.matching.saturating_add(more.matching);
-        if self.units.judging.saturating_add(self.units.matching) > WORK_MAX { Err(Excess::Work) } else { Ok(()) }
+        if self.units.all() > self.units_max { Err(Excess::Work) } else { Ok(()) }
     }
 
     fn pointer(&self) -> String {
