@@ -6,14 +6,16 @@ use countersign_ledger::store::{Appended, Ledger, MemoryKv, Position};
 use countersign_ledger::{Skip, judge, verify_batch};
 use countersign_proof::*;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub const ACME: &str = "acme.example";
 pub const BOLT: &str = "bolt.example";
 pub const CARGO: &str = "cargo.example";
 
-pub fn vectors() -> Value {
-    serde_json::from_str(include_str!("../../../proof/tests/vectors/ledger.json")).expect("JSON")
+pub fn vectors() -> &'static Value {
+    static VECTORS: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(include_str!("../../../proof/tests/vectors/ledger.json")).expect("JSON"));
+    &VECTORS
 }
 
 pub fn genesis() -> Genesis {
