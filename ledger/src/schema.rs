@@ -24,7 +24,7 @@ pub use error::SchemaError;
 use error::excerpt;
 pub use evolution::{Break, breaks};
 use graph::Graph;
-use limits::{EXPLAINED_WORK_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, VIOLATIONS_MAX, WORK_MAX};
+use limits::{EXPLAINED_WORK_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, VIOLATION_BYTES_MAX, VIOLATIONS_MAX, WORK_MAX};
 use work::{Excess, Work};
 
 /// A compiled schema.
@@ -37,7 +37,7 @@ pub struct Schema {
 /// One way in which a document breaks its schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
-    /// The offending value, as a JSON pointer into the document.
+    /// The offending value, as a JSON pointer into the document; cut where names make it long.
     pub pointer: String,
     /// The keyword it breaks, or [`DEPTH`], [`WORK`] or [`UNEXPLAINED`].
     pub keyword: String,
@@ -146,7 +146,7 @@ impl fmt::Debug for Schema {
 
 impl Violation {
     fn of(pointer: String, keyword: &str) -> Self {
-        Self { pointer, keyword: keyword.to_owned() }
+        Self { pointer: error::excerpt_of(&pointer, VIOLATION_BYTES_MAX), keyword: keyword.to_owned() }
     }
 }
 

@@ -38,6 +38,15 @@ fn is_circular(schema: Value) -> bool {
     matches!(refused(schema), SchemaError::Circular { .. })
 }
 
+/// Names are as long as documents, and each violation repeats them.
+#[test]
+fn what_is_told_of_a_document_is_bounded() {
+    let schema = compile(json!({"additionalProperties": {"items": {"type": "string"}}}));
+    let told = broken(&schema, &json!({"\u{e9}".repeat(40_000): vec![0; 20]}));
+    assert_eq!(told.len(), 1, "those that differ beyond the cut are one");
+    assert!(told[0].len() < 1_100 && told[0].contains("... "), "{}", told[0].len());
+}
+
 #[test]
 fn the_draft_is_2020_12_unless_the_schema_says_draft_07() {
     // In draft-07 an array of items is a prefix; in 2020-12 it is no schema.

@@ -114,7 +114,12 @@ const EXCERPT_BYTES_MAX: usize = 128;
 
 /// `text`, cut to what a message may repeat.
 pub(super) fn excerpt(text: &str) -> String {
-    match text.char_indices().find(|(at, _)| *at >= EXCERPT_BYTES_MAX) {
+    excerpt_of(text, EXCERPT_BYTES_MAX)
+}
+
+/// As much of it as `bytes_max` and three dots hold.
+pub(super) fn excerpt_of(text: &str, bytes_max: usize) -> String {
+    match text.char_indices().find(|(at, _)| *at >= bytes_max) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),
     }

@@ -43,6 +43,8 @@ pub const WORK_MAX: u64 = 10_000_000;
 pub const EXPLAINED_WORK_MAX: u64 = 100_000;
 /// Violations reported for one document.
 pub const VIOLATIONS_MAX: usize = 16;
+/// Bytes of the pointer of one; each node keeps them.
+pub const VIOLATION_BYTES_MAX: usize = 1024;
 
 /// Steps to tell what a new schema breaks, about one for each member of each two subschemas compared; one that takes more
 /// breaks.
