@@ -8,7 +8,7 @@ use crate::governance::{Halt, LedgerRules, RULES_IMPLEMENTED, govern};
 use crate::index::IndexChanges;
 use crate::memo::Memo;
 use crate::rejection::{Code, Rejection};
-use crate::schema::limits::WORK_MAX;
+use crate::schema::limits::{PATTERNS_COMPILED_BYTES_MAX, WORK_MAX};
 use crate::state::{IdUse, StateReader, Version};
 use crate::store::kv::KvError;
 use crate::{LedgerError, document};
@@ -237,7 +237,7 @@ impl Executor {
             allowance: Allowance::default(),
             schema_units: WORK_MAX,
             touchable_bytes: TOUCHED_BYTES_MAX,
-            policy_bytes: POLICIES_BYTES_MAX,
+            definable: Definable { policy_bytes: POLICIES_BYTES_MAX, pattern_bytes: PATTERNS_COMPILED_BYTES_MAX },
         };
         let verdict = match scope.run() {
             Ok(()) => Ok((scope.staged, scope.indexes, scope.enrolled)),
@@ -313,15 +313,23 @@ pub(crate) struct Scope<'a> {
     schema_units: u64,
     /// The bytes of documents that changes may still touch.
     touchable_bytes: u64,
-    /// The bytes of policies that definitions may still have.
+    /// What definitions may still have.
+    definable: Definable,
+}
+
+/// What all definitions of one transaction may have together.
+#[derive(Clone, Copy)]
+struct Definable {
     policy_bytes: usize,
+    /// Of compiled regular expressions.
+    pattern_bytes: usize,
 }
 
 /// What a transaction had staged at a moment.
 pub(crate) struct Mark {
     staged: usize,
     enrolled: BTreeSet<PublicKey>,
-    policy_bytes: usize,
+    definable: Definable,
 }
 
 impl Scope<'_> {
@@ -539,14 +547,14 @@ impl Scope<'_> {
 
     /// What is staged now, to be taken back to.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { staged: self.staged.len(), enrolled: self.enrolled.clone(), policy_bytes: self.policy_bytes }
+        Mark { staged: self.staged.len(), enrolled: self.enrolled.clone(), definable: self.definable }
     }
 
     /// Forgets what was staged since.
     pub(crate) fn take_back(&mut self, mark: Mark) {
         self.staged.truncate(mark.staged);
         self.enrolled = mark.enrolled;
-        self.policy_bytes = mark.policy_bytes;
+        self.definable = mark.definable;
     }
 
     /// Counts the policies of a definition, before they are read.
@@ -554,8 +562,17 @@ impl Scope<'_> {
         let Access::CedarV1 { policies, .. } = access else { return Ok(()) };
         let bytes = policies.values().map(String::len).sum();
         let detail = || format!("the transaction defines more than {POLICIES_BYTES_MAX} bytes of policies");
-        let left = self.policy_bytes.checked_sub(bytes);
-        self.policy_bytes = left.ok_or_else(|| Rejection::new(Code::TooLarge, detail()))?;
+        let left = self.definable.policy_bytes.checked_sub(bytes);
+        self.definable.policy_bytes = left.ok_or_else(|| Rejection::new(Code::TooLarge, detail()))?;
+        Ok(())
+    }
+
+    /// Counts the regular expressions of a definition, which only compiling them tells.
+    pub(crate) fn count_patterns(&mut self, definition: &Definition) -> Result<(), Rejection> {
+        let max = PATTERNS_COMPILED_BYTES_MAX;
+        let detail = || format!("the transaction defines more than {max} compiled bytes of regular expressions");
+        let left = self.definable.pattern_bytes.checked_sub(definition.schema.pattern_bytes());
+        self.definable.pattern_bytes = left.ok_or_else(|| Rejection::new(Code::TooLarge, detail()))?;
         Ok(())
     }
 

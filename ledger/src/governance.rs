@@ -107,7 +107,8 @@ fn check_definition(scope: &mut Scope<'_>, definition: &Value) -> Result<Collect
     let is_member = |organisation: &str| membership.organisations.contains_key(organisation);
     collection.access.check(is_member).map_err(|e| invalid(e.to_string()))?;
     scope.count_policies(&collection.access)?;
-    Definition::compile(&collection).map_err(|e| invalid(e.to_string()))?;
+    let compiled = Definition::compile(&collection).map_err(|e| invalid(e.to_string()))?;
+    scope.count_patterns(&compiled)?;
     Ok(collection)
 }
 

@@ -115,6 +115,11 @@ impl Schema {
         if explained.is_empty() { Err(vec![Violation::of(String::new(), UNEXPLAINED)]) } else { Err(explained) }
     }
 
+    /// The bytes of its compiled regular expressions, as they are counted.
+    pub(crate) fn pattern_bytes(&self) -> usize {
+        self.work.pattern_bytes()
+    }
+
     /// The unique keys and indexes it declares.
     pub fn indexes(&self) -> &Indexes {
         &self.indexes

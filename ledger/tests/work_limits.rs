@@ -223,6 +223,24 @@ fn the_policies_that_one_transaction_defines_are_bounded() {
 }
 
 #[test]
+fn the_patterns_that_one_transaction_defines_are_bounded() {
+    let mut bench = Bench::new();
+    let define = |name: &str, patterns: usize| {
+        let property =
+            |at: usize| (format!("p{at}"), json!({ "pattern": format!("(?:\\p{{L}}{{1,20}}){{1,2}}x{at}") }));
+        let schema = json!({ "properties": (0..patterns).map(property).collect::<Map<String, Value>>() });
+        let definition = canonical(&json!({"access": {"engine": "writers/v1", "write": [ACME]}, "schema": schema}));
+        governance(Write::DefineCollection(DefineCollection { name: name.into(), definition }))
+    };
+    let governors = &[ACME, BOLT, CARGO][..];
+    assert_eq!(bench.run(governors, vec![define("a", 2), define("b", 2)]), None);
+    let started = Instant::now();
+    let many = (0..100).map(|at| define(&format!("c{at}"), 4)).collect();
+    assert_eq!(bench.run(governors, many).as_deref(), Some("TOO_LARGE"));
+    assert!(started.elapsed() < 4 * JUDGED_MAX, "{:?}", started.elapsed());
+}
+
+#[test]
 fn all_operations_of_a_transaction_share_the_allowance() {
     let mut bench = Bench::new();
     let policies = [full("!(context.document.s like \"*", "a", "b\")")];

@@ -14,7 +14,8 @@ pub const PATTERN_BYTES_MAX: usize = 1024;
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one part of a regular expression that backtracks.
 pub const PATTERN_PART_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of all compiled regular expressions of a schema together.
+/// Bytes of all compiled regular expressions of a schema together, and of all schemas that one transaction defines: to compile
+/// them takes some 60 ms.
 pub const PATTERNS_COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes one regular expression may cache while it runs.
 pub const PATTERN_CACHE_BYTES_MAX: usize = 256 * 1024;

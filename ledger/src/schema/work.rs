@@ -50,6 +50,10 @@ impl Work {
         Self { graph, expansions }
     }
 
+    pub(super) fn pattern_bytes(&self) -> usize {
+        self.graph.patterns.iter().map(Pattern::compiled_bytes).sum()
+    }
+
     /// The work that validating `document` takes at most, unless it could be more than `units_max`.
     pub(super) fn measure(&self, document: &Value, units_max: u64) -> Result<Units, Excess> {
         let mut meter = Meter { work: self, units: Units::default(), units_max, path: Vec::new() };
