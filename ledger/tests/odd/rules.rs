@@ -11,6 +11,11 @@ impl Odd {
             return json!({ "engine": "writers/v1", "write": write });
         }
         let mut fields: Vec<String> = (0..self.below(5)).map(|_| self.field(schema)).collect();
+        if self.once_in(10) && !fields.is_empty() {
+            let field = self.pick(&fields);
+            let end = field.find(['.', '[']).filter(|end| *end > 0).unwrap_or(0);
+            fields.push(format!("[{}]{}", json!(field[..end]), &field[end..]));
+        }
         if !self.once_in(20) {
             fields.sort();
             fields.dedup();
@@ -82,8 +87,8 @@ impl Odd {
         for _ in 0..self.below(3) {
             policy += &format!(" {} {{ {} }}", self.pick(&["when", "unless"]), self.truth(3));
         }
-        if self.once_in(30) {
-            policy += &" when { true }".repeat(250);
+        if self.once_in(20) {
+            policy += &" when{1<2}".repeat(self.pick(&[80, 200, 360]));
         }
         policy + ";"
     }
