@@ -175,7 +175,9 @@ fn a_certificate_stands_for_the_account_of_its_name() {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.subject_alt_names = names;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        common.map(|name| params.distinguished_name.push(rcgen::DnType::CommonName, name));
+        if let Some(name) = common {
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        }
         let certificate = params.self_signed(&scene.p256).expect("a certificate");
         let mut extensions = Extensions::new();
         extensions.insert(Arc::new(Presented::read(certificate.der()).expect("it parses")));

@@ -53,7 +53,9 @@ async fn bytes_that_are_no_request_are_refused_and_hide_none() {
 
     let document = "/v1/collections/shipments/documents/a";
     let put = |more: &str, body: &str| {
-        format!("PUT {document} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\n{more}\r\n{body}")
+        format!(
+            "PUT {document} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\n{more}\r\n{body}"
+        )
     };
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\nConnection: close\r\n\r\n");
     let chunked = "Transfer-Encoding: chunked\r\n";
@@ -61,13 +63,37 @@ async fn bytes_that_are_no_request_are_refused_and_hide_none() {
     // What the first answer may be; none where the connection may be cut without one.
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
         ("no body at all", put("", "").into(), &["400"]),
-        ("both lengths", put(&format!("Content-Length: 5\r\n{chunked}"), &format!("0\r\n\r\n{SMUGGLED}")).into(), &["400", ""]),
-        ("two lengths", put("Content-Length: 2\r\nContent-Length: 60\r\n", &format!("{{}}{SMUGGLED}")).into(), &["400", ""]),
+        (
+            "both lengths",
+            put(&format!("Content-Length: 5\r\n{chunked}"), &format!("0\r\n\r\n{SMUGGLED}")).into(),
+            &["400", ""],
+        ),
+        (
+            "two lengths",
+            put("Content-Length: 2\r\nContent-Length: 60\r\n", &format!("{{}}{SMUGGLED}")).into(),
+            &["400", ""],
+        ),
         ("a length that is none", put("Content-Length: +2\r\n", &format!("{{}}{SMUGGLED}")).into(), &["400", ""]),
-        ("a chunk that is longer", put(chunked, &format!("2\r\n{{}}extra\r\n0\r\n\r\n{SMUGGLED}")).into(), &["400", ""]),
-        ("a chunk's size that is none", put(chunked, &format!("zz\r\n{{}}\r\n0\r\n\r\n{SMUGGLED}")).into(), &["400", ""]),
-        ("chunked, but not last", put("Transfer-Encoding: chunked, gzip\r\n", &format!("0\r\n\r\n{SMUGGLED}")).into(), &["400", ""]),
-        ("a header of 20 KiB", get("/v1/collections").replace("Host: a", &format!("Host: a\r\nX: {long}")).into(), &["431"]),
+        (
+            "a chunk that is longer",
+            put(chunked, &format!("2\r\n{{}}extra\r\n0\r\n\r\n{SMUGGLED}")).into(),
+            &["400", ""],
+        ),
+        (
+            "a chunk's size that is none",
+            put(chunked, &format!("zz\r\n{{}}\r\n0\r\n\r\n{SMUGGLED}")).into(),
+            &["400", ""],
+        ),
+        (
+            "chunked, but not last",
+            put("Transfer-Encoding: chunked, gzip\r\n", &format!("0\r\n\r\n{SMUGGLED}")).into(),
+            &["400", ""],
+        ),
+        (
+            "a header of 20 KiB",
+            get("/v1/collections").replace("Host: a", &format!("Host: a\r\nX: {long}")).into(),
+            &["431"],
+        ),
         ("an address of 20 KiB", get(&format!("/v1/{long}")).into(), &["414", "431"]),
         ("an address over our own limit", get(&format!("/v1/{}", "a".repeat(3_000))).into(), &["414"]),
         ("%00", get("/v1/collections/shipments/documents/a%00b").into(), &["400", "404"]),
@@ -79,7 +105,11 @@ async fn bytes_that_are_no_request_are_refused_and_hide_none() {
         ("HTTP/3.0", get("/v1/collections").replace("HTTP/1.1", "HTTP/3.0").into(), &["400", "505", ""]),
         ("HTTP/2 at once", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), &["400", "505", ""]),
         ("a method of no use", get("/v1/collections").replace("GET", "BREW").into(), &["405"]),
-        ("a header with a line feed", get("/v1/collections").replace("Host: a", "Host: a\nX: b").into(), &["200", "400"]),
+        (
+            "a header with a line feed",
+            get("/v1/collections").replace("Host: a", "Host: a\nX: b").into(),
+            &["200", "400"],
+        ),
         ("a folded header", get("/v1/collections").replace("Host: a", "Host: a\r\nX: b\r\n c").into(), &["400", ""]),
         ("a space before the colon", get("/v1/collections").replace("Host: a", "Host : a").into(), &["400", ""]),
         ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), &["400", ""]),
@@ -95,7 +125,8 @@ async fn bytes_that_are_no_request_are_refused_and_hide_none() {
     let foreign = get("/v1/collections").replace("Host: a", "Host: a\r\nOrigin: https://evil.example");
     let answer = said(port, foreign.as_bytes()).await.to_lowercase();
     assert!(answer.starts_with("http/1.1 200") && !answer.contains("access-control-allow"), "{answer}");
-    let preflight = get(document).replace("GET", "OPTIONS").replace("Host: a", "Host: a\r\nOrigin: https://evil.example");
+    let preflight =
+        get(document).replace("GET", "OPTIONS").replace("Host: a", "Host: a\r\nOrigin: https://evil.example");
     let answer = said(port, preflight.as_bytes()).await.to_lowercase();
     assert!(answer.starts_with("http/1.1 405") && answer.contains("\r\nallow: "), "{answer}");
     assert!(!answer.contains("access-control-allow"), "{answer}");

@@ -1,6 +1,7 @@
 //! Compile a collection's definition: its access rule and its schema.
 
 use crate::access::{AccessError, Rules};
+use crate::schema::limits::WORK_MAX;
 use crate::schema::{Schema, SchemaError, Violation};
 use countersign_proof::{Collection, NAMED_MEMBER, Named};
 use serde_json::Value;
@@ -32,8 +33,13 @@ impl Definition {
     }
 
     /// Validates a document without what says who may do what with it: the schema is of the rest.
-    /// Takes what that is of work from what is left.
-    pub(crate) fn validate(&self, document: &Value, units_left: &mut u64) -> Result<(), Vec<Violation>> {
+    pub fn validate(&self, document: &Value) -> Result<(), Vec<Violation>> {
+        let mut units_left = WORK_MAX;
+        self.validate_within(document, &mut units_left)
+    }
+
+    /// The same; takes what that is of work from what is left.
+    pub(crate) fn validate_within(&self, document: &Value, units_left: &mut u64) -> Result<(), Vec<Violation>> {
         match (self.rules.named(), document) {
             (Named::Optional | Named::Required, Value::Object(members)) if members.contains_key(NAMED_MEMBER) => {
                 let mut members = members.clone();

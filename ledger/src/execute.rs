@@ -407,7 +407,7 @@ impl Scope<'_> {
             self.touch(bytes)?;
             check_document(&definition.rules, value, &self.allowance)
                 .map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
-            definition.validate(value, &mut self.schema_units).map_err(schema_violation)?;
+            definition.validate_within(value, &mut self.schema_units).map_err(schema_violation)?;
         }
         let document = (&operation.collection[..], &target.id[..]);
         if let Err(halt) = self.reindex(&definition, document, current, value.as_ref()) {

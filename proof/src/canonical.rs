@@ -21,7 +21,7 @@ pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
 /// ±(2^53-1), no lone surrogate. A number that is whole becomes an integer, so that equal values are equal.
 pub fn parse_json(field: &'static str, bytes: &[u8], depth_max: usize) -> Result<Value, ProofError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth_left: depth_max }
+    let value = Strict { depth_left: depth_max, depth_max }
         .deserialize(&mut reader)
         .map_err(|e| ProofError::malformed(field, e.to_string()))?;
     reader.end().map_err(|e| ProofError::malformed(field, e.to_string()))?;
@@ -46,12 +46,14 @@ pub fn parse_canonical<T: DeserializeOwned + Serialize>(
 #[derive(Clone, Copy)]
 struct Strict {
     depth_left: usize,
+    depth_max: usize,
 }
 
 impl Strict {
     fn deeper<E: serde::de::Error>(self) -> Result<Strict, E> {
-        let depth_left = self.depth_left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?;
-        Ok(Strict { depth_left })
+        let too_deep = || E::custom(format_args!("nested more than {} levels deep", self.depth_max));
+        let depth_left = self.depth_left.checked_sub(1).ok_or_else(too_deep)?;
+        Ok(Strict { depth_left, ..self })
     }
 }
 
@@ -146,7 +148,7 @@ mod tests {
         assert!(refused("9007199254740992").contains("2^53-1"));
         assert!(refused("-9007199254740992").contains("2^53-1"));
         assert!(refused("1e300").contains("2^53-1"));
-        assert!(refused("[[[[[]]]]]").contains("nested too deeply"));
+        assert!(refused("[[[[[]]]]]").contains("nested more than 4 levels deep"));
         for text in ["1e400", "NaN", r#""\ud800""#, "\u{feff}{}", "{} {}", "", "[1,]"] {
             refused(text);
         }

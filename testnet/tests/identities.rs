@@ -118,9 +118,11 @@ async fn asks(network: &Network, shown: Option<&Issued>, token: Option<String>) 
     if let Some(Issued { certificate, key }) = shown {
         tls = tls.identity(Identity::from_pem(certificate, key));
     }
-    let channel = Channel::from_shared(node.api_url()).expect("an address").tls_config(tls).expect("TLS").connect_lazy();
+    let channel =
+        Channel::from_shared(node.api_url()).expect("an address").tls_config(tls).expect("TLS").connect_lazy();
     let mut request = Request::new(GetStatusRequest {});
-    token.map(|token| request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("ASCII")));
+    token
+        .map(|token| request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("ASCII")));
     LedgerClient::new(channel).get_status(request).await.map(drop).map_err(|status| status.code())
 }
 

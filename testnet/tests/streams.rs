@@ -29,7 +29,7 @@ type Heard = (String, String, u64);
 
 /// A stream that can be cut anywhere.
 enum Stream {
-    Grpc(tonic::Streaming<v1::Event>),
+    Grpc(Box<tonic::Streaming<v1::Event>>),
     Sse(Box<tokio::io::Lines<BufReader<TcpStream>>>),
 }
 
@@ -54,7 +54,7 @@ impl Node {
             SubscribeRequest { cursor: cursor.to_owned(), collections: vec!["readings".into()], filter: String::new() };
         let mut request = Request::new(message);
         request.metadata_mut().insert("x-api-key", self.key.parse().expect("ASCII"));
-        Stream::Grpc(self.client.clone().subscribe(request).await.expect("may listen").into_inner())
+        Stream::Grpc(Box::new(self.client.clone().subscribe(request).await.expect("may listen").into_inner()))
     }
 
     /// Hears every event from the ledger's start on, through streams that are cut after a few of them.
@@ -62,7 +62,7 @@ impl Node {
         let (mut heard, mut cursor, mut chance): (Vec<Heard>, _, _) =
             (Vec::new(), String::new(), Chance(subscriber + 1));
         while heard.len() < events {
-            let mut stream = self.subscribe(subscriber % 2 == 0, &cursor).await;
+            let mut stream = self.subscribe(subscriber.is_multiple_of(2), &cursor).await;
             for _ in 0..=chance.next() % PATIENCE {
                 if heard.len() == events {
                     break;

@@ -134,7 +134,10 @@ impl Job<'_> {
                 let members = value.as_object_mut().ok_or_else(wrong)?;
                 let (id, inner) = (members.remove("id"), members.remove("value"));
                 if let Some(other) = members.keys().next() {
-                    return Err(Problem::field(other.as_str(), "a row has `id` and `value` alone; ?mode says what to do"));
+                    return Err(Problem::field(
+                        other.as_str(),
+                        "a row has `id` and `value` alone; ?mode says what to do",
+                    ));
                 }
                 let (Some(Value::String(id)), Some(inner)) = (id, inner) else { return Err(wrong()) };
                 value = inner;
