@@ -62,6 +62,9 @@ pub async fn serve(
 async fn accept(listener: &TcpListener, seats: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let seat = seats.clone().acquire_owned().await.expect("never closed");
     let (stream, _) = listener.accept().await?;
+    // An event is small and somebody waits for it: it must not wait for the acknowledgement of the one before. A client that
+    // is gone already is met later.
+    let _gone = stream.set_nodelay(true);
     Ok((stream, seat))
 }
 

@@ -16,6 +16,8 @@ pub const BATCH_TRANSACTIONS_MAX: usize = 2_000;
 pub const FORWARD_BYTES_MAX: usize = 4 << 20;
 /// Proposals a leader has in flight before execution caught up.
 pub const PROPOSALS_AHEAD_MAX: u64 = 4;
+/// Between two proposals while the first is not certified: what comes meanwhile shares a block.
+pub const PROPOSE_EVERY: Duration = Duration::from_millis(15);
 /// Blocks without a certificate after which only governance is proposed.
 pub const UNCERTIFIED_BLOCKS_MAX: u64 = 1_000;
 /// Sizes for which echoes of one node are kept.

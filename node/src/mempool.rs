@@ -72,6 +72,8 @@ impl Queue {
 pub(crate) struct Mempool {
     pub(crate) incoming: mpsc::Receiver<Verified>,
     pub(crate) order: mpsc::Sender<Vec<Transaction>>,
+    /// How many batches the order station has asked for: each is drawn when it is wanted, and has all that waits then.
+    pub(crate) wanted: watch::Receiver<u64>,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) transport: Transport,
@@ -84,7 +86,9 @@ impl Mempool {
     pub(crate) async fn run(mut self) {
         let mut queue = Queue::default();
         let forwards = Arc::new(Semaphore::new(FORWARDS_MAX));
+        let mut given = 0;
         loop {
+            let is_wanted = *self.wanted.borrow_and_update() > given;
             let leads = self.leadership.borrow_and_update().here;
             let may_forward = !leads && !queue.waiting.is_empty() && self.leader().is_some();
             tokio::select! {
@@ -94,9 +98,16 @@ impl Mempool {
                         return;
                     }
                 }
-                permit = self.order.reserve(), if leads && !queue.waiting.is_empty() => {
+                // An observer has no order station, and never leads.
+                changed = self.wanted.changed(), if leads => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                permit = self.order.reserve(), if leads && is_wanted && !queue.waiting.is_empty() => {
                     let Ok(permit) = permit else { return };
                     permit.send(queue.batch(self.proposal_bytes_max));
+                    given += 1;
                 }
                 permit = forwards.clone().acquire_owned(), if may_forward => {
                     let permit = permit.expect("never closed");

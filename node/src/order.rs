@@ -2,16 +2,21 @@
 
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
-use crate::limits::{PROPOSALS_AHEAD_MAX, UNCERTIFIED_BLOCKS_MAX};
+use crate::limits::{PROPOSALS_AHEAD_MAX, PROPOSE_EVERY, UNCERTIFIED_BLOCKS_MAX};
 use countersign_consensus::{Consensus, Leadership, ProposeError, Proposed};
 use countersign_proof::{Hash, KeyPair, Operation, Proposal, ProposalHeader, Transaction};
 use futures::stream::{FuturesOrdered, StreamExt};
 use prost::Message;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 pub(crate) struct Order {
     pub(crate) batches: mpsc::Receiver<Vec<Transaction>>,
+    /// How many batches were asked for.
+    pub(crate) wanted: watch::Sender<u64>,
+    /// How many came.
+    pub(crate) taken: u64,
     pub(crate) consensus: Consensus,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) applied: watch::Receiver<Applied>,
@@ -33,6 +38,8 @@ pub(crate) struct Lead {
     /// Nothing is proposed after a change of rules until it is applied at this height.
     alone_until: u64,
     in_flight: FuturesOrdered<Proposed>,
+    /// When the last proposal was made.
+    proposed: Option<Instant>,
 }
 
 impl Order {
@@ -43,14 +50,21 @@ impl Order {
             let flying = self.lead.as_ref().is_some_and(|lead| !lead.in_flight.is_empty());
             // While another leads, batches that were handed over too late are dropped: their owners send them again.
             let drops = !self.leadership.borrow().here;
+            let asked = *self.wanted.borrow() > self.taken;
+            let pause = self.pause_until().filter(|_| ready && !asked);
+            if ready && !asked && pause.is_none() {
+                self.wanted.send_replace(self.taken + 1);
+            }
             tokio::select! {
                 biased;
                 changed = self.leadership.changed() => if changed.is_err() { return },
                 changed = self.applied.changed() => if changed.is_err() { return },
                 changed = self.certified.changed() => if changed.is_err() { return },
+                () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
                 Some(outcome) = next(&mut self.lead), if flying => self.landed(outcome),
                 batch = self.batches.recv(), if ready || drops => {
                     let Some(batch) = batch else { return };
+                    self.taken += 1;
                     self.propose(batch);
                 }
             }
@@ -84,8 +98,19 @@ impl Order {
                 time: applied.chain.time,
                 alone_until: 0,
                 in_flight: FuturesOrdered::new(),
+                proposed: None,
             });
         }
+    }
+
+    /// Until when the next proposal waits; none when it need not. A block costs every node the same few milliseconds
+    /// whatever is in it, so that many small ones would be slower for everyone: while one is under way the next gathers what
+    /// comes. Whoever comes when nothing is under way waits for nobody.
+    fn pause_until(&self) -> Option<Instant> {
+        let lead = self.lead.as_ref()?;
+        let idle = self.certified.borrow().height >= lead.height;
+        let until = lead.proposed.filter(|_| !idle)? + PROPOSE_EVERY;
+        (until > Instant::now()).then_some(until)
     }
 
     fn may_propose(&self) -> bool {
@@ -130,6 +155,7 @@ impl Order {
                 lead.height = header.height;
                 lead.digest = header.digest();
                 lead.time = header.time;
+                lead.proposed = Some(Instant::now());
                 lead.alone_until = if alone { header.height } else { lead.alone_until };
             }
             // This header is signed: another one for its height would be a contradiction, so the term is over.

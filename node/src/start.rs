@@ -200,6 +200,7 @@ impl Parts {
         let (submissions, submitted) = mpsc::channel(OWNED_MAX);
         let (to_mempool, in_mempool) = mpsc::channel(MEMPOOL_TRANSACTIONS_MAX);
         let (batches, to_order) = mpsc::channel(1);
+        let (wanted, wanted_seen) = watch::channel(0);
         let (sealed, to_sign) = mpsc::channel(SEALS_WAITING_MAX);
         let (own, own_cosignatures) = mpsc::channel(COSIGNATURES_WAITING_MAX);
         let (others, other_cosignatures) = mpsc::channel(COSIGNATURES_WAITING_MAX);
@@ -248,6 +249,7 @@ impl Parts {
         let mempool = Mempool {
             incoming: in_mempool,
             order: batches,
+            wanted: wanted_seen,
             leadership: leadership.clone(),
             members: members_seen.clone(),
             transport: self.transport.clone(),
@@ -256,6 +258,8 @@ impl Parts {
         };
         let order = self.identity.secrets.voter.as_ref().map(|secrets| Order {
             batches: to_order,
+            wanted,
+            taken: 0,
             consensus: self.consensus.clone(),
             leadership: leadership.clone(),
             applied: applied_seen.clone(),
