@@ -145,14 +145,15 @@ impl Scene {
         assert_ne!(answer.code, Some(0), "{}", answer.output());
         assert!(!answer.stderr.contains("panicked"), "{}", answer.output());
         let said: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
-        match said["code"].as_str() {
+        if let Some(code) = said["code"].as_str() {
+            return code.to_owned();
+        }
+        // Without an outcome it is one sentence: the node's code and the field, or the file and what is wrong in it.
+        assert_eq!(answer.stderr.trim().lines().count(), 1, "{}", answer.output());
+        let code = answer.stderr.split_once("refused, ").and_then(|(_, rest)| rest.split(':').next());
+        match code {
             Some(code) => code.to_owned(),
-            // Refused before it was sent, or by the node before it had an outcome: in one sentence that names file or field.
-            None if answer.stderr.trim().lines().count() == 1
-                && ["bad.json", "operation."].iter().any(|name| answer.stderr.contains(name)) =>
-            {
-                "MALFORMED".into()
-            }
+            None if ["bad.json", "operation."].iter().any(|name| answer.stderr.contains(name)) => "MALFORMED".into(),
             None => format!("no code: {}", answer.output()),
         }
     }
