@@ -45,7 +45,7 @@ fn bad_documents() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
         ("a name of 1 MiB", format!("{{\"{}\":1}}", "k".repeat(1 << 20)).into_bytes(), too_large),
         ("a text of 5 MB", format!("{{\"unit\":\"{}\",\"value\":1}}", "x".repeat(5_000_000)).into_bytes(), too_large),
         ("three breaks of the schema", br#"{"more":1,"unit":"K","value":"warm"}"#.to_vec(), &["SCHEMA_VIOLATION"]),
-        ("not an object", b"7".to_vec(), &["SCHEMA_VIOLATION"]),
+        ("not an object", b"7".to_vec(), &["INVALID_VALUE", "SCHEMA_VIOLATION"]),
     ]
 }
 
@@ -153,6 +153,7 @@ impl Scene {
         let code = answer.stderr.split_once("refused, ").and_then(|(_, rest)| rest.split(':').next());
         match code {
             Some(code) => code.to_owned(),
+            None if answer.stderr.contains("is more than the maximum of") => "TOO_LARGE".into(),
             None if ["bad.json", "operation."].iter().any(|name| answer.stderr.contains(name)) => "MALFORMED".into(),
             None => format!("no code: {}", answer.output()),
         }
