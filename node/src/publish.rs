@@ -31,10 +31,6 @@ impl Publish {
     /// Tells where the node stands.
     pub(crate) fn tell(&mut self) {
         let now = *self.certified.borrow_and_update();
-        self.published.send_if_modified(|before| {
-            assert!(now.height >= before.height, "published never goes back");
-            std::mem::replace(before, now) != now
-        });
         let progress = {
             let applied = self.applied.borrow_and_update();
             Progress {
@@ -46,5 +42,10 @@ impl Publish {
             }
         };
         self.progress.send_if_modified(|before| std::mem::replace(before, progress) != progress);
+        // Last: whoever waits for it finds the rest told.
+        self.published.send_if_modified(|before| {
+            assert!(now.height >= before.height, "published never goes back");
+            std::mem::replace(before, now) != now
+        });
     }
 }

@@ -235,7 +235,8 @@ impl Parts {
             mempool: to_mempool,
             reader: reader.clone(),
             applied: applied_seen.clone(),
-            certified: certified_seen.clone(),
+            // Whoever is told that it is certified may read it here at once.
+            certified: published_seen.clone(),
             cosigned: cosigned_seen.clone(),
             members: members_seen.clone(),
             leadership: leadership.clone(),

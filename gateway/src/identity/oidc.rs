@@ -106,7 +106,8 @@ impl Issuer {
         let account = account.ok_or_else(|| {
             Problem::new("PERMISSION_DENIED", format!("node.toml gives {named:?} of {} no account", self.issuer))
         })?;
-        Ok((account.clone(), (until.max(0.0) as u64 + CLOCK_SECONDS_MAX).saturating_mul(1000)))
+        let until_ms = (until.max(0.0) as u64).saturating_add(CLOCK_SECONDS_MAX).saturating_mul(1000);
+        Ok((account.clone(), until_ms))
     }
 }
 
