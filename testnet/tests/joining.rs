@@ -14,6 +14,8 @@ const COLLECTION: &str = "readings";
 /// Raft entries kept behind a purge, so few that a node that sleeps for a moment needs the members' blocks.
 const LOG_ENTRIES_KEPT: u64 = 20;
 const BLOCKS_MISSED: u64 = 500;
+/// Logs are purged every two seconds.
+const PURGED_WITHIN: Duration = Duration::from_secs(5);
 
 fn define_readings(network: &Network) {
     let schema = network.layout().root().join("readings.schema.json");
@@ -52,6 +54,7 @@ fn a_voter_behind_the_purged_log_catches_up_from_the_members() {
     let after = network.wait_leader(WITHIN).and_then(|leader| network.status(leader)).expect("a leader");
     let missed = after.applied.height - before.applied.height;
     assert!(missed >= BLOCKS_MISSED, "only {missed} blocks were missed");
+    std::thread::sleep(PURGED_WITHIN);
     network.restart(late).expect("the voter returns");
     let agreed = network.wait_agreement(WITHIN).expect("all four agree");
     assert!(agreed.height >= after.applied.height);
