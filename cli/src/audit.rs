@@ -78,6 +78,13 @@ pub async fn run(command: &Audit) -> Result<(), Failure> {
         bar.set_position(height);
     }
     bar.finish_and_clear();
+    // A stream that ends early is no ledger that ends early.
+    if auditor.chain.height < last {
+        let height = auditor.chain.height;
+        return Err(Failure::Other(format!(
+            "the node ended its export at height {height}, and said that it has {last}"
+        )));
+    }
     let certified = auditor.certified;
     if certified != auditor.chain.size {
         let reason = format!("the log ends at size {}, certified up to {certified}", auditor.chain.size);

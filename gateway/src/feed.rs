@@ -12,6 +12,7 @@ use countersign_ledger::{Filter, Version};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 /// Changes read in one go: each holds a document.
 const CHANGES_AT_ONCE: usize = 16;
@@ -139,6 +140,8 @@ pub struct Feed {
     place: Place,
     read: VecDeque<Change>,
     checked: Option<u64>,
+    /// When the reader heard last.
+    told: Instant,
 }
 
 impl Feeds {
@@ -151,7 +154,15 @@ impl Feeds {
             }
         }
         let place = Place::parse(cursor, self.progress.borrow().published)?;
-        Ok(Feed { from: self.clone(), caller, wanted, place, read: VecDeque::new(), checked: None })
+        Ok(Feed {
+            from: self.clone(),
+            caller,
+            wanted,
+            place,
+            read: VecDeque::new(),
+            checked: None,
+            told: Instant::now(),
+        })
     }
 }
 
@@ -170,15 +181,21 @@ impl Feed {
     pub async fn next(&mut self) -> Result<Fed, Problem> {
         loop {
             let published = self.from.progress.borrow_and_update().published;
+            let due = self.told + PROGRESS_EVERY;
             match self.advance(published)? {
                 Step::Fed(fed) => return Ok(*fed),
+                Step::More | Step::Idle if due <= Instant::now() => {
+                    // Time passes without blocks, too.
+                    self.from.callers.check_still(&self.caller)?;
+                    return Ok(self.fed(published, None));
+                }
                 // Reading blocks; a long history that nobody wants must not keep a thread to itself.
                 Step::More => tokio::task::yield_now().await,
-                Step::Idle => match tokio::time::timeout(PROGRESS_EVERY, self.from.progress.changed()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(Problem::new("UNAVAILABLE", "the node is stopping")),
-                    Err(_) => return Ok(self.fed(published, None)),
-                },
+                Step::Idle => {
+                    if let Ok(Err(_)) = timeout_at(due, self.from.progress.changed()).await {
+                        return Err(Problem::new("UNAVAILABLE", "the node is stopping"));
+                    }
+                }
             }
         }
     }
@@ -207,7 +224,8 @@ impl Feed {
         Ok(Step::More)
     }
 
-    fn fed(&self, height: u64, changed: Option<Changed>) -> Fed {
+    fn fed(&mut self, height: u64, changed: Option<Changed>) -> Fed {
+        self.told = Instant::now();
         Fed { cursor: self.place.cursor(), height, changed }
     }
 

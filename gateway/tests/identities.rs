@@ -48,7 +48,11 @@ impl Scene {
                 ]),
                 keys: IssuerKeys { newest, again },
             }],
-            certificates: BTreeMap::from([account("spiffe://acme.example/erp", "acme.example/erp")]),
+            certificates: BTreeMap::from([
+                account("uri:spiffe://acme.example/erp", "acme.example/erp"),
+                account("cn:erp", "acme.example/erp"),
+                account("dns:ops.acme.example", "acme.example/ops"),
+            ]),
         };
         let now_ms = Arc::new(AtomicU64::new(NOW * 1000));
         let clock = now_ms.clone();
@@ -58,6 +62,7 @@ impl Scene {
             "acme.example".into(),
             vouched,
             Arc::new(move || clock.load(Relaxed)),
+            None,
         );
         Scene { callers, now_ms, keys, asked, p256, ed25519 }
     }
@@ -71,6 +76,12 @@ impl Scene {
         };
         let header = Header { kid: kid.map(str::to_owned), ..Header::new(alg) };
         encode(&header, claims, &key).expect("signed")
+    }
+
+    /// Another kind of token than one that lets in.
+    fn token_of(&self, kind: &str, claims: &Value) -> String {
+        let header = Header { kid: Some("e".into()), typ: Some(kind.into()), ..Header::new(Algorithm::ES256) };
+        encode(&header, claims, &EncodingKey::from_ec_der(&self.p256.serialize_der())).expect("signed")
     }
 
     fn calls(&self, token: &str) -> Result<String, Problem> {
@@ -87,6 +98,9 @@ fn key_set(p256: &KeyPair, ed25519: &KeyPair) -> JwkSet {
         {"kty": "EC", "crv": "P-256", "kid": "e", "use": "sig", "x": text(&point[1..33]), "y": text(&point[33..])},
         {"kty": "OKP", "crv": "Ed25519", "kid": "o", "x": text(ed25519.public_key_raw())},
         {"kty": "oct", "kid": "h", "k": text(b"a secret that everybody knows, for it is in the set of keys")},
+        {"kty": "EC", "crv": "P-256", "kid": "e2", "key_ops": ["verify"], "x": text(&point[1..33]), "y": text(&point[33..])},
+        {"kty": "OKP", "crv": "Ed25519", "kid": "short", "x": text(b"too short")},
+        {"kty": "EC", "crv": "P-256", "kid": "other", "alg": "ES384", "x": text(&point[1..33]), "y": text(&point[33..])},
         {"kty": "EC", "crv": "P-256", "kid": "x", "use": "enc", "x": text(&point[1..33]), "y": text(&point[33..])}
     ]}))
     .expect("a JWK Set")
@@ -109,6 +123,7 @@ fn a_token_of_an_issuer_stands_for_the_account_that_the_operator_gave_its_name()
     let good = claims(&[]);
     assert_eq!(scene.calls(&scene.token(Algorithm::ES256, Some("e"), &good)).expect("known"), "acme.example/ops");
     assert_eq!(scene.calls(&scene.token(Algorithm::EdDSA, Some("o"), &good)).expect("known"), "acme.example/ops");
+    assert_eq!(scene.calls(&scene.token(Algorithm::EdDSA, None, &good)).expect("the only one"), "acme.example/ops");
     let many = claims(&[("aud", json!(["others", "countersign"])), ("exp", json!(NOW + 9_000))]);
     assert_eq!(scene.calls(&scene.token(Algorithm::ES256, Some("e"), &many)).expect("known"), "acme.example/ops");
 }
@@ -139,7 +154,10 @@ fn what_is_not_quite_such_a_token_is_refused_with_the_reason() {
         (scene.token(Algorithm::HS256, Some("h"), &claims(&[])), "UNAUTHENTICATED", "HS256"),
         (scene.token(Algorithm::ES256, Some("o"), &claims(&[])), "UNAUTHENTICATED", ""),
         (scene.token(Algorithm::ES256, Some("x"), &claims(&[])), "UNAUTHENTICATED", "not among"),
+        (scene.token(Algorithm::EdDSA, Some("short"), &claims(&[])), "UNAUTHENTICATED", "not among"),
+        (scene.token(Algorithm::ES256, Some("other"), &claims(&[])), "UNAUTHENTICATED", "not among"),
         (scene.token(Algorithm::ES256, None, &claims(&[])), "UNAUTHENTICATED", "not among"),
+        (scene.token_of("logout+jwt", &claims(&[])), "UNAUTHENTICATED", "logout+jwt"),
         (format!("{}.", es256(&scene, &[])), "UNAUTHENTICATED", ""),
     ];
     for (token, code, says) in cases {
@@ -187,10 +205,15 @@ fn a_certificate_stands_for_the_account_of_its_name() {
     let dns = |name: &str| SanType::DnsName(name.try_into().expect("ASCII"));
     let erp = "spiffe://acme.example/erp";
     assert_eq!(calls(vec![dns("erp.acme.example"), uri(erp)], None).expect("known"), "acme.example/erp");
-    assert_eq!(calls(vec![], Some(erp)).expect("known"), "acme.example/erp");
+    assert_eq!(calls(vec![], Some("erp")).expect("known"), "acme.example/erp");
     // Where it has alternative names, the common name says nothing (RFC 9525, section 2).
-    let other = calls(vec![dns("other.example")], Some(erp)).expect_err("unknown");
+    let other = calls(vec![dns("other.example")], Some("erp")).expect_err("unknown");
     assert!(other.code() == "UNAUTHENTICATED" && other.detail().contains("other.example"), "{}", other.detail());
+    let address = SanType::IpAddress("127.0.0.1".parse().expect("an address"));
+    calls(vec![address], Some("erp")).expect_err("it has alternative names, of another kind");
+    calls(vec![dns(erp)], None).expect_err("a name of another kind");
+    let both = calls(vec![uri(erp), dns("ops.acme.example")], None).expect_err("names of two accounts");
+    assert!(both.detail().contains("several accounts"), "{}", both.detail());
     assert_eq!(calls(vec![], None).expect_err("nobody").code(), "UNAUTHENTICATED");
     assert!(Presented::read(b"no certificate").is_none());
 }

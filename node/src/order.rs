@@ -81,6 +81,7 @@ impl Order {
             self.lead = None;
             return;
         }
+        self.lead = self.lead.take().filter(|lead| lead.term == leadership.term);
         if applied.skipped_term == leadership.term
             && self.lead.as_ref().is_some_and(|lead| lead.term == leadership.term)
         {

@@ -66,9 +66,14 @@ impl Endpoint {
         Endpoint { path: format!("{}{more}", self.path.trim_end_matches('/')), ..self }
     }
 
+    /// Whether it is asked over https.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Whether what is said cannot be changed on its way: over https, or within this machine.
     pub(crate) fn is_private(&self) -> bool {
-        self.tls.is_some() || ["localhost", "127.0.0.1", "[::1]"].contains(&&self.host[..])
+        self.is_secure() || ["localhost", "127.0.0.1", "[::1]"].contains(&&self.host[..])
     }
 
     /// Posts and gives the answer, whatever its code is; errs when there is none within ten seconds.

@@ -384,10 +384,12 @@ impl Parts {
 
         let governing = applied_seen.clone();
         let governed: Governed = Arc::new(move || governing.borrow().governed_height);
-        let sight = Sight::new(reader.clone(), Some(governed));
+        let sight = Sight::new(reader.clone(), Some(governed.clone()));
         let (organisation, clock) = (organisation_of(&node).to_owned(), self.seams.clock.clone());
         let now_ms = Arc::new(move || clock.now_ms());
-        let callers = Callers::new(reader.clone(), origin.clone(), organisation, self.seams.vouched, now_ms);
+        let vouched = self.seams.vouched;
+        let callers =
+            Callers::new(reader.clone(), origin.clone(), organisation, vouched, now_ms, Some(governed.clone()));
         let (reading, seeing, calling) = (reader.clone(), sight.clone(), callers.clone());
         let api = Api {
             feeds: Feeds { reader: reading, sight: seeing, callers: calling, progress },

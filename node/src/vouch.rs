@@ -93,6 +93,10 @@ pub(crate) fn open(folder: &Folder) -> Result<(Vouched, Vec<Fetch>), NodeError> 
     let (mut issuers, mut fetches) = (Vec::new(), Vec::new());
     for issuer in &config.issuers {
         let what = format!("[[issuers]] {:?}", issuer.issuer);
+        let twice = issuers.iter().any(|other: &Issuer| other.issuer == issuer.issuer);
+        if twice || [&issuer.issuer, &issuer.audience, &issuer.claim].iter().any(|text| text.is_empty()) {
+            return Err(NodeError::Config(format!("{what}: stands twice, or without issuer, audience or claim")));
+        }
         let (told, newest) = watch::channel(None);
         let (again, asked) = mpsc::channel(1);
         let place = place(path, issuer).map_err(|reason| NodeError::Config(format!("{what}: {reason}")))?;
@@ -121,8 +125,9 @@ fn accounts(
     let own = organisation_of(&config.node);
     for (name, account) in accounts {
         check_account("account", account).map_err(|e| wrong(format!("{name:?}: {e}")))?;
-        if organisation_of(account) != own {
-            return Err(wrong(format!("{name:?}: {account} is no account of {own}")));
+        // Governance is for who holds its key.
+        if organisation_of(account) != own || account == own {
+            return Err(wrong(format!("{name:?}: {account} is no account of {own} like {own}/ops")));
         }
     }
     Ok(accounts.clone())
@@ -193,7 +198,11 @@ impl Fetch {
                 if said.issuer != self.issuer {
                     return Err(format!("it says that it is {:?}", said.issuer));
                 }
-                get(&private(&said.jwks_uri, authorities.as_deref())?).await?
+                let keys = private(&said.jwks_uri, authorities.as_deref())?;
+                if endpoint.is_secure() && !keys.is_secure() {
+                    return Err(format!("{:?}: keys come over https", said.jwks_uri));
+                }
+                get(&keys).await?
             }
         };
         let keys: JwkSet = serde_json::from_str(&text).map_err(|e| format!("no JWK Set: {e}"))?;

@@ -93,7 +93,7 @@ impl Made {
         }
         let more = format!(
             "\n[http_tls]\ncertificate = \"tls/http.pem\"\nkey = \"tls/http.key\"\n\n[client_certificates]\n\
-             authorities = \"tls/clients.pem\"\naccounts = {{ \"spiffe://ua.example/erp\" = \"{organisation}/erp\" }}\n\n\
+             authorities = \"tls/clients.pem\"\naccounts = {{ \"uri:spiffe://ua.example/erp\" = \"{organisation}/erp\" }}\n\n\
              [[issuers]]\nissuer = \"{ISSUER}\"\naudience = \"countersign\"\njwks = \"tls/jwks.json\"\n\
              accounts = {{ \"alice\" = \"{organisation}/alice\" }}\n"
         );

@@ -18,7 +18,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use countersign_ledger::store::RejectionDetail;
 use countersign_proof::limits::OPERATIONS_MAX;
-use countersign_proof::{Hash, Leaf, Outcome};
+use countersign_proof::{Hash, Leaf, Limits, Outcome, Transaction};
 use countersign_proto::v1;
 use serde::Serialize;
 use serde_json::Value;
@@ -94,10 +94,10 @@ impl Api {
         } else {
             v1::Level::Committed
         };
-        let rejection = self.reader.rejection(used.leaf)?;
         let own = countersign_proof::organisation_of(&leaf.by) == caller.organisation();
-        // Why it was rejected may tell of a document: its own organisation alone reads it.
-        let RejectionDetail { detail, violations, existing, .. } = rejection.filter(|_| own).unwrap_or_default();
+        // Why it was rejected may tell of a document: its own organisation alone reads it, within the caller's scope.
+        let rejection = if own && self.covers(caller, &id)? { self.reader.rejection(used.leaf)? } else { None };
+        let RejectionDetail { detail, violations, existing, .. } = rejection.unwrap_or_default();
         let recorded = Recorded {
             id: id.to_string(),
             outcome: if leaf.outcome == Outcome::Applied { "applied" } else { "rejected" },
@@ -108,6 +108,14 @@ impl Api {
         };
         let pointers = violations.into_iter().map(|v| Pointer { pointer: v.pointer, keyword: v.keyword }).collect();
         Ok(Status { recorded, by: leaf.by, code: leaf.code, detail, pointers, existing })
+    }
+
+    /// Whether the caller's scope covers to read every collection that a transaction names.
+    fn covers(&self, caller: &Caller, id: &Hash) -> Result<bool, Problem> {
+        let Some(found) = self.reader.transaction(id)? else { return Ok(false) };
+        let bytes_max = Limits::MAX.transaction_bytes as usize;
+        let transaction = Transaction::parse(found.bytes, &self.genesis.hash(), bytes_max)?;
+        Ok(transaction.body.operations.iter().all(|operation| caller.check_read(&operation.collection).is_ok()))
     }
 
     async fn signed_operations(&self, caller: &Caller, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {

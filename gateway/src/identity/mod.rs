@@ -17,6 +17,7 @@ pub use jsonwebtoken::jwk::JwkSet;
 pub use oidc::{ISSUERS_MAX, Issuer, IssuerKeys};
 
 use crate::problem::Problem;
+use crate::sight::Governed;
 use api_keys::{KeyRing, Locked, is_api_key};
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
@@ -26,9 +27,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use countersign_ledger::store::Reader;
 use countersign_proof::{Membership, PublicKey, canonical, organisation_of};
 use countersign_proto::Token;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Tells the time: milliseconds since 1970.
 pub type NowMs = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -58,7 +59,20 @@ struct Known {
     issuers: Vec<Issuer>,
     certificates: BTreeMap<String, String>,
     now_ms: NowMs,
+    governed: Option<Governed>,
+    members: Mutex<Members>,
 }
+
+/// What was read of the ledger's own documents, at one height of governance.
+#[derive(Default)]
+struct Members {
+    governed: Option<u64>,
+    organisations: Option<Arc<BTreeSet<String>>>,
+    keys: BTreeMap<String, Arc<Vec<PublicKey>>>,
+}
+
+/// Accounts whose keys are kept at one height of governance.
+const ACCOUNTS_KEPT_MAX: usize = 65_536;
 
 /// Who calls, and by what right. Made here only.
 #[derive(Debug, Clone)]
@@ -133,11 +147,19 @@ fn outside(collection: &str, what: &str) -> Problem {
 }
 
 impl Callers {
-    /// Callers of a node of `organisation`.
-    pub fn new(reader: Reader, origin: String, organisation: String, vouched: Vouched, now_ms: NowMs) -> Callers {
+    /// Callers of a node of `organisation`. Without `governed` every look reads the ledger anew.
+    pub fn new(
+        reader: Reader,
+        origin: String,
+        organisation: String,
+        vouched: Vouched,
+        now_ms: NowMs,
+        governed: Option<Governed>,
+    ) -> Callers {
         let Vouched { api_keys, issuers, certificates } = vouched;
-        let key_ring = KeyRing::new(api_keys);
-        Callers { known: Arc::new(Known { reader, origin, organisation, key_ring, issuers, certificates, now_ms }) }
+        let (key_ring, members) = (KeyRing::new(api_keys), Mutex::default());
+        let known = Known { reader, origin, organisation, key_ring, issuers, certificates, now_ms, governed, members };
+        Callers { known: Arc::new(known) }
     }
 
     /// The node's organisation.
@@ -200,7 +222,11 @@ impl Callers {
     }
 
     fn by_certificate(&self, presented: &Presented) -> Result<Caller, Problem> {
-        let named = presented.names.iter().find_map(|name| self.known.certificates.get(name));
+        let named = presented.names.iter().filter_map(|name| self.known.certificates.get(name));
+        let named: BTreeSet<&String> = named.collect();
+        if named.len() > 1 {
+            return Err(Problem::new("UNAUTHENTICATED", "the client certificate has names of several accounts"));
+        }
         let unknown = || {
             let names = presented.names.join(", ");
             Problem::new(
@@ -208,14 +234,15 @@ impl Callers {
                 format!("node.toml gives no account to the client certificate of {names:?}"),
             )
         };
-        Ok(Caller { account: named.ok_or_else(unknown)?.clone(), by: By::Vouched { until_ms: presented.until_ms } })
+        let account = named.into_iter().next().ok_or_else(unknown)?.clone();
+        Ok(Caller { account, by: By::Vouched { until_ms: presented.until_ms } })
     }
 
     /// Whether the caller may still call: asked at the door, and of streams at every block.
     pub fn check_still(&self, caller: &Caller) -> Result<(), Problem> {
         let refused = |detail: String| Err(Problem::new("PERMISSION_DENIED", detail));
         let (organisation, own) = (caller.organisation(), self.organisation());
-        if !self.membership()?.organisations.contains_key(organisation) {
+        if !self.organisations()?.contains(organisation) {
             return refused(format!("{organisation} is no member of this ledger"));
         }
         match &caller.by {
@@ -236,16 +263,39 @@ impl Callers {
         }
     }
 
-    fn membership(&self) -> Result<Membership, Problem> {
+    fn organisations(&self) -> Result<Arc<BTreeSet<String>>, Problem> {
+        let mut members = self.members();
+        if let Some(organisations) = &members.organisations {
+            return Ok(organisations.clone());
+        }
         let version = self.known.reader.document("$members", "current")?;
         let value = version.and_then(|version| version.value).unwrap_or_default();
-        Ok(Membership::parse(&canonical(&value))?)
+        let names = Membership::parse(&canonical(&value))?.organisations.into_keys().collect();
+        Ok(members.organisations.insert(Arc::new(names)).clone())
     }
 
-    fn account_keys(&self, account: &str) -> Result<Vec<PublicKey>, Problem> {
+    fn account_keys(&self, account: &str) -> Result<Arc<Vec<PublicKey>>, Problem> {
+        let mut members = self.members();
+        if let Some(keys) = members.keys.get(account) {
+            return Ok(keys.clone());
+        }
         let version = self.known.reader.document("$accounts", account)?;
         let value = version.and_then(|version| version.value);
-        Ok(value.and_then(|value| serde_json::from_value(value["keys"].clone()).ok()).unwrap_or_default())
+        let keys: Vec<PublicKey> =
+            value.and_then(|value| serde_json::from_value(value["keys"].clone()).ok()).unwrap_or_default();
+        let keys = Arc::new(keys);
+        members.keys.insert(account.to_owned(), keys.clone());
+        Ok(keys)
+    }
+
+    /// What is known of the ledger's own documents as they are now.
+    fn members(&self) -> MutexGuard<'_, Members> {
+        let mut members = self.known.members.lock().expect("nobody panics with it");
+        let governed = self.known.governed.as_ref().map(|governed| governed());
+        if governed.is_none() || members.governed != governed || members.keys.len() > ACCOUNTS_KEPT_MAX {
+            *members = Members { governed, ..Members::default() };
+        }
+        members
     }
 }
 

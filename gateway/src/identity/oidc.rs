@@ -3,7 +3,7 @@
 
 use crate::problem::Problem;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -75,11 +75,16 @@ impl Issuer {
         if !ALGORITHMS.contains(&header.alg) {
             return Err(refused(format!("{:?} is no algorithm that is taken", header.alg)));
         }
+        // Of what a token says of itself this has to be understood, or the token is another thing (RFC 7515, 4.1.11; RFC 8725, 3.11).
+        let kind = header.typ.as_deref().unwrap_or("JWT");
+        if header.crit.is_some() || !["JWT", "at+jwt"].iter().any(|known| known.eq_ignore_ascii_case(kind)) {
+            return Err(refused(format!("it is a {kind:?}, or demands what is not known here")));
+        }
         let keys = self.keys.newest.borrow().clone();
         let keys = keys.ok_or_else(|| {
             refused("its issuer's keys could not be fetched yet".into()).retry(Duration::from_secs(1))
         })?;
-        let Some(key) = key_of(&keys, header.kid.as_deref()) else {
+        let Some(key) = key_of(&keys, header.kid.as_deref(), header.alg) else {
             // Issuers change their keys; whoever fetches bounds how often.
             let _asked_already = self.keys.again.try_send(());
             return Err(refused("its key is not among the issuer's".into()).retry(Duration::from_secs(1)));
@@ -111,12 +116,34 @@ impl Issuer {
     }
 }
 
-/// The key of this id that signs; of a token without one the only key there is.
-fn key_of<'a>(keys: &'a JwkSet, id: Option<&str>) -> Option<&'a Jwk> {
-    let mut signing = keys.keys.iter().filter(|key| {
-        matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature))
-            && (id.is_none() || key.common.key_id.as_deref() == id)
-    });
+/// The key of this id that verifies by this algorithm; of a token without an id the only such key there is.
+fn key_of<'a>(keys: &'a JwkSet, id: Option<&str>, algorithm: Algorithm) -> Option<&'a Jwk> {
+    let named = |key: &&Jwk| id.is_none() || key.common.key_id.as_deref() == id;
+    let mut signing = keys.keys.iter().filter(|key| verifies(key, algorithm)).filter(named);
     let first = signing.next()?;
     if id.is_none() && signing.next().is_some() { None } else { Some(first) }
+}
+
+/// Whether a key is meant for this, by its form and by what it says of its use.
+fn verifies(key: &Jwk, algorithm: Algorithm) -> bool {
+    use Algorithm::{ES256, ES384, EdDSA};
+    let common = &key.common;
+    let form = match &key.algorithm {
+        AlgorithmParameters::RSA(_) => !matches!(algorithm, ES256 | ES384 | EdDSA),
+        AlgorithmParameters::EllipticCurve(key) => match key.curve {
+            EllipticCurve::P256 => algorithm == ES256,
+            EllipticCurve::P384 => algorithm == ES384,
+            _ => false,
+        },
+        // 32 bytes: the library takes the length for granted.
+        AlgorithmParameters::OctetKeyPair(key) => {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(&key.x).unwrap_or_default();
+            algorithm == EdDSA && key.curve == EllipticCurve::Ed25519 && bytes.len() == 32
+        }
+        _ => false,
+    };
+    let operations = common.key_operations.as_ref();
+    form && matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
+        && operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify))
+        && common.key_algorithm.is_none_or(|of| Algorithm::try_from(of).is_ok_and(|of| of == algorithm))
 }

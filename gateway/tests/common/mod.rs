@@ -223,7 +223,7 @@ impl Network {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
             since.as_millis() as u64
         };
-        Callers::new(self.reader(), self.genesis.origin(), "acme.example".into(), vouched, Arc::new(now_ms))
+        Callers::new(self.reader(), self.genesis.origin(), "acme.example".into(), vouched, Arc::new(now_ms), None)
     }
 
     /// All that there is is certified.

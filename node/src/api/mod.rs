@@ -1,6 +1,7 @@
 //! Serve the public gRPC API.
 
 mod auth;
+mod outlet;
 mod proofs;
 mod read;
 mod refusal;
@@ -191,7 +192,7 @@ impl v1::ledger_server::Ledger for Api {
         request: Request<v1::ExportBlocksRequest>,
     ) -> Result<Response<Self::ExportBlocksStream>, Status> {
         let caller = self.authenticate(&request)?;
-        Ok(Response::new(self.export(&caller, request.get_ref().from_height)?))
+        Ok(Response::new(self.export(caller, request.get_ref().from_height)?))
     }
 
     async fn get_status(&self, request: Request<v1::GetStatusRequest>) -> Result<Response<v1::Status>, Status> {

@@ -1,16 +1,15 @@
 //! Answer what auditors ask: trust, consistency, complete histories, evidence, whole blocks.
 
+use super::outlet::{Ended, Outlet};
 use super::{Api, Refusal, Streamed};
 use crate::accuse::Accusation;
-use crate::limits::{COSIGNATURES_AHEAD_MAX, SUBSCRIBER_STALL_MAX};
+use crate::limits::COSIGNATURES_AHEAD_MAX;
 use countersign_gateway::Caller;
 use countersign_proof::{Note, NoteSignature, VerifierKey, check_document_id, joining, organisation_of};
 use countersign_proto::v1;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 
 const RETRY: Duration = Duration::from_millis(200);
 /// Blocks of an export that wait to be read.
@@ -101,7 +100,7 @@ impl Api {
     }
 
     /// Blocks up to the certified height, a few at a time: a slow reader slows only himself.
-    pub(super) fn export(&self, caller: &Caller, from_height: u64) -> Result<Streamed<v1::ExportedBlock>, Refusal> {
+    pub(super) fn export(&self, caller: Caller, from_height: u64) -> Result<Streamed<v1::ExportedBlock>, Refusal> {
         caller.check_read_all()?;
         // The governance account of this node's own organisation has the node's disk, too.
         let own = organisation_of(&self.node);
@@ -117,20 +116,32 @@ impl Api {
         let permit = self.subscriptions.clone().try_acquire_owned();
         let permit =
             permit.map_err(|_| Refusal::new("TOO_MANY_SUBSCRIPTIONS", "this node has too many open streams"))?;
-        let (blocks, stream) = mpsc::channel(EXPORT_WAITING_MAX);
+        let (outlet, stream) = Outlet::open(EXPORT_WAITING_MAX);
         let (api, last) = (self.clone(), self.certified.borrow().height);
         tokio::spawn(async move {
-            for height in from_height.max(1)..=last {
-                let block = api.exported(height).map_err(Status::from);
-                let failed = block.is_err();
-                let sent = tokio::time::timeout(SUBSCRIBER_STALL_MAX, blocks.send(block)).await;
-                if failed || !matches!(sent, Ok(Ok(()))) {
-                    break;
-                }
-            }
+            api.give_blocks(&caller, from_height.max(1)..=last, outlet).await;
             drop(permit);
         });
-        Ok(Box::pin(ReceiverStream::new(stream)))
+        Ok(stream)
+    }
+
+    /// Gives whole blocks, each to one who may still read them: an export may take long.
+    async fn give_blocks(&self, caller: &Caller, heights: RangeInclusive<u64>, outlet: Outlet<v1::ExportedBlock>) {
+        for height in heights {
+            let block = self.callers.check_still(caller).map_err(Refusal::from).and_then(|()| self.exported(height));
+            let block = match block {
+                Ok(block) => block,
+                Err(refusal) => return outlet.end(refusal),
+            };
+            match outlet.give(block).await {
+                Ok(()) => {}
+                Err(Ended::Gone) => return,
+                Err(Ended::Slow) => {
+                    return outlet
+                        .end(Refusal::new("SLOW_READER", format!("blocks were not read; go on from {height}")));
+                }
+            }
+        }
     }
 
     fn exported(&self, height: u64) -> Result<v1::ExportedBlock, Refusal> {

@@ -68,7 +68,7 @@ impl Api {
     }
 
     fn level_of(&self, leaf_index: u64) -> v1::Level {
-        let certified = *self.certified.borrow();
+        let certified = *self.published.borrow();
         if leaf_index < certified.everyone.min(certified.size) {
             v1::Level::All
         } else if leaf_index < certified.size {
@@ -94,7 +94,7 @@ impl Api {
             proposal_signature: block.proposal.signature,
             leaves: if with_leaves { block.leaves } else { Vec::new() },
             tree_size: seal.tree_size(),
-            certified: seal.tree_size() <= self.certified.borrow().size,
+            certified: seal.tree_size() <= self.published.borrow().size,
         }
     }
 
@@ -146,7 +146,7 @@ impl Api {
         Ok(v1::GetDocumentResponse {
             document,
             read_height: at,
-            certified: at <= self.certified.borrow().height,
+            certified: at <= self.published.borrow().height,
             state_proof,
         })
     }

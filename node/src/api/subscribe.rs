@@ -1,14 +1,12 @@
 //! Stream certified changes from a cursor on: in order, without gap or repetition.
 
+use super::outlet::{Ended, Outlet};
 use super::read::document;
 use super::{Api, Refusal, Streamed};
-use crate::limits::{SUBSCRIBER_STALL_MAX, SUBSCRIPTION_EVENTS_WAITING_MAX, SUBSCRIPTIONS_MAX};
+use crate::limits::{SUBSCRIPTION_EVENTS_WAITING_MAX, SUBSCRIPTIONS_MAX};
 use countersign_gateway::{Caller, Changed, Fed, Feed, Wanted};
 use countersign_proto::v1::{self, ChangeKind, event::What};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 
 impl Api {
     pub(super) fn events(&self, request: v1::SubscribeRequest, caller: Caller) -> Result<Streamed<v1::Event>, Refusal> {
@@ -20,34 +18,35 @@ impl Api {
                 .retry(Duration::from_secs(1))
         };
         let permit = self.subscriptions.clone().try_acquire_owned().map_err(|_| too_many())?;
-        let (events, stream) = mpsc::channel(SUBSCRIPTION_EVENTS_WAITING_MAX);
+        let (outlet, stream) = Outlet::open(SUBSCRIPTION_EVENTS_WAITING_MAX);
         tokio::spawn(async move {
-            send(feed, events).await;
+            send(feed, outlet).await;
             drop(permit);
         });
-        Ok(Box::pin(ReceiverStream::new(stream)))
+        Ok(stream)
     }
 }
 
 /// Sends until the reader is gone, is too slow, or may no longer read. What it has not read it resumes from its cursor.
-async fn send(mut feed: Feed, events: mpsc::Sender<Result<v1::Event, Status>>) {
+async fn send(mut feed: Feed, outlet: Outlet<v1::Event>) {
     loop {
         let next = tokio::select! {
             biased;
-            () = events.closed() => return,
+            () = outlet.closed() => return,
             next = feed.next() => next,
         };
-        let ended = match next {
-            Ok(fed) => match tokio::time::timeout(SUBSCRIBER_STALL_MAX, events.send(Ok(event(fed)))).await {
-                Ok(Ok(())) => continue,
-                Ok(Err(_)) => return,
-                Err(_) => Refusal::new("SLOW_READER", "events were not read; resume from the last cursor you saw"),
-            },
-            Err(problem) => problem.into(),
+        let fed = match next {
+            Ok(fed) => fed,
+            Err(problem) => return outlet.end(problem.into()),
         };
-        // The reader may be gone already.
-        let _gone = events.try_send(Err(ended.into()));
-        return;
+        match outlet.give(event(fed)).await {
+            Ok(()) => {}
+            Err(Ended::Gone) => return,
+            Err(Ended::Slow) => {
+                let detail = "events were not read; resume from the last cursor you saw";
+                return outlet.end(Refusal::new("SLOW_READER", detail));
+            }
+        }
     }
 }
 
