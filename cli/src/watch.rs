@@ -23,7 +23,7 @@ pub struct Watch {
     /// Only these collections
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     collection: Vec<String>,
-    /// Only changes whose document matches before or after, for example '{"/status": "open"}'
+    /// Only changes whose document matches before or after, for example '{"/status": {"eq": "open"}}'
     #[arg(long, value_name = "JSON", default_value = "")]
     filter: String,
     /// Also print, as {"cursor","height"}, how far the ledger has come without a change
