@@ -184,11 +184,7 @@ impl Feed {
             let due = self.told + PROGRESS_EVERY;
             match self.advance(published)? {
                 Step::Fed(fed) => return Ok(*fed),
-                Step::More | Step::Idle if due <= Instant::now() => {
-                    // Time passes without blocks, too.
-                    self.from.callers.check_still(&self.caller)?;
-                    return Ok(self.fed(published, None));
-                }
+                Step::More | Step::Idle if due <= Instant::now() => return Ok(self.fed(published, None)),
                 // Reading blocks; a long history that nobody wants must not keep a thread to itself.
                 Step::More => tokio::task::yield_now().await,
                 Step::Idle => {
@@ -202,7 +198,8 @@ impl Feed {
 
     /// Goes on to the next change that the reader wants, up to a height, and reads no more than once.
     fn advance(&mut self, published: u64) -> Result<Step, Problem> {
-        if self.checked != Some(published) {
+        // At every block; and before every read, for a long history passes, and time, without one.
+        if self.checked != Some(published) || self.read.is_empty() {
             self.from.callers.check_still(&self.caller)?;
             self.checked = Some(published);
         }

@@ -127,3 +127,45 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, String> {
     let pair = CertifiedKey::from_der(chain, private, &ring::default_provider());
     pair.map(Arc::new).map_err(|e| wrong(key, e.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new certificate and its key as PEM.
+    fn made() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_shown_and_half_a_renewal_is_not() {
+        let folder = std::env::temp_dir().join(format!("countersign-http-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let (certificate, key) = (folder.join("http.pem"), folder.join("http.key"));
+        let write = |(pem, private): &(String, String)| {
+            std::fs::write(&certificate, pem).expect("written");
+            std::fs::write(&key, private).expect("written");
+        };
+        let (first, second) = (made(), made());
+        write(&first);
+        let shown = Shown::open(certificate.clone(), key.clone()).expect("they belong together");
+        let look = || {
+            let mut newest = shown.newest.lock().expect("whole");
+            newest.looked = Instant::now().checked_sub(2 * LOOK_AGAIN).expect("the machine is up for longer");
+            // Two writings within one tick of the file system's clock are told apart here, as no operator could make them.
+            newest.stamps = [None; 2];
+            shown.look(&mut newest);
+            newest.shown.cert[0].to_vec()
+        };
+        let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate").to_vec();
+        assert_eq!(look(), der(&first.0));
+        std::fs::write(&certificate, &second.0).expect("written");
+        assert_eq!(look(), der(&first.0), "the key is still the first one's");
+        write(&second);
+        assert_eq!(look(), der(&second.0));
+        std::fs::remove_file(&key).expect("there");
+        assert_eq!(look(), der(&second.0));
+        std::fs::remove_dir_all(&folder).expect("there");
+    }
+}

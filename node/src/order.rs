@@ -81,16 +81,15 @@ impl Order {
             self.lead = None;
             return;
         }
+        // What is known of an earlier term is no beginning for this one.
         self.lead = self.lead.take().filter(|lead| lead.term == leadership.term);
-        if applied.skipped_term == leadership.term
-            && self.lead.as_ref().is_some_and(|lead| lead.term == leadership.term)
-        {
+        if applied.skipped_term == leadership.term && self.lead.is_some() {
             tracing::warn!(term = leadership.term, "a proposal of this term was skipped: giving up the term");
             self.give_up();
             return;
         }
         let in_term = applied.position.is_some_and(|position| position.term == leadership.term);
-        if in_term && self.lead.as_ref().is_none_or(|lead| lead.term != leadership.term) {
+        if in_term && self.lead.is_none() {
             tracing::info!(term = leadership.term, height = applied.chain.height, "leading");
             self.lead = Some(Lead {
                 term: leadership.term,

@@ -314,4 +314,25 @@ mod tests {
             assert!(reason.contains(says), "{path} {jwks:?}: {reason}");
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_fetched_again_when_a_token_names_another_but_not_all_the_time() {
+        let file = std::env::temp_dir().join(format!("countersign-jwks-{}.json", std::process::id()));
+        std::fs::write(&file, KEY).expect("written");
+        let (newest, mut seen) = watch::channel(None);
+        let (again, asked) = mpsc::channel(1);
+        let place = Place::File(file.clone());
+        tokio::spawn(Fetch { issuer: "i".into(), place, newest, again: asked }.run());
+        let began = Instant::now();
+        seen.changed().await.expect("fetched");
+        again.try_send(()).expect("room");
+        seen.changed().await.expect("fetched again");
+        assert_eq!(began.elapsed().as_secs(), FETCH_PAUSE.as_secs());
+        seen.changed().await.expect("in its time");
+        assert_eq!(began.elapsed().as_secs(), (FETCH_PAUSE + FETCH_EVERY).as_secs());
+        // Keys that cannot be had any more are kept for a day.
+        std::fs::remove_file(&file).expect("there");
+        seen.changed().await.expect("told");
+        assert!(seen.borrow().is_none() && began.elapsed() > STALE_AFTER, "{:?}", began.elapsed());
+    }
 }
