@@ -7,6 +7,7 @@ mod common;
 
 use common::{api_key, connect, define_readings, define_ruled, revoke, write};
 use countersign_gateway::{API_KEYS_FILE, ApiKey, ApiKeys};
+use countersign_proof::KeyPair;
 use countersign_proto::v1::event::What;
 use countersign_proto::v1::get_receipt_request::Of;
 use countersign_proto::v1::ledger_client::LedgerClient;
@@ -269,4 +270,24 @@ async fn a_subscriber_hears_what_he_asked_for_as_long_as_he_may() {
     put(&shown);
     let ended = tokio::time::timeout(WITHIN, stream.message()).await.expect("in time").expect_err("ended");
     assert_eq!(ended.code(), Code::Unauthenticated, "{ended:?}");
+    ends_with_the_accounts_key(&network, &mut client, || put(&parcel(13, &reader).0)).await;
+}
+
+/// A stream of an account's own token ends when the ledger gives the account another key.
+async fn ends_with_the_accounts_key(network: &Network, client: &mut LedgerClient<Channel>, put: impl Fn()) {
+    let organisation = &network.nodes()[1].organisation;
+    let account = format!("{organisation}/ops");
+    let token = network.client(&account, 1).run(&["token", "new"]).expect("runs").ok().expect("a token");
+    let request =
+        v1::SubscribeRequest { cursor: "now".into(), collections: vec!["parcels".into()], ..Default::default() };
+    let opened = client.subscribe(as_caller(request, Some(token.stdout.trim()))).await;
+    let mut stream = opened.expect("may listen").into_inner();
+    put();
+    assert_eq!(change(&mut stream).await.0, ChangeKind::Updated);
+    let other = KeyPair::from_seed(&[9; 32]).public().to_string();
+    let set = ["account", "set", "--target", &account, "--public-key", &other];
+    network.client(&governance_account(organisation), 1).run(&set).expect("runs").ok().expect("set");
+    put();
+    let ended = tokio::time::timeout(WITHIN, stream.message()).await.expect("in time").expect_err("ended");
+    assert_eq!(ended.code(), Code::PermissionDenied, "{ended:?}");
 }
