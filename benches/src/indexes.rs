@@ -175,7 +175,7 @@ impl Bench {
             transactions: ProposalHeader::transactions_hash(transactions.iter().map(Vec::as_slice)),
             v: 1,
         };
-        let parse = |bytes| Transaction::parse(bytes, &hash, 1 << 20).expect("ours");
+        let parse = |bytes| Arc::new(Transaction::parse(bytes, &hash, 1 << 20).expect("ours"));
         let judged = Judged {
             header_bytes: canonical(&header),
             signature: vec![0; 64],

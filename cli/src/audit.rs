@@ -217,7 +217,7 @@ impl Auditor {
         }
         own_leaves(&judged.transactions, &leaves[..leaves.len() - 1])?;
         if self.level >= Level::Signatures {
-            let transactions: Vec<&Transaction> = judged.transactions.iter().collect();
+            let transactions: Vec<&Transaction> = judged.transactions.iter().map(|shared| &**shared).collect();
             if let Some(at) = verify_batch(&transactions).iter().position(|holds| !holds) {
                 return Err(format!("a signature of transaction {} is false", judged.transactions[at].id));
             }
@@ -272,11 +272,11 @@ impl Auditor {
 }
 
 /// Every leaf but the seal is of one of the block's transactions, in their order.
-fn own_leaves(transactions: &[Transaction], leaves: &[Vec<u8>]) -> Verdict {
+fn own_leaves(transactions: &[Arc<Transaction>], leaves: &[Vec<u8>]) -> Verdict {
     let mut rest = transactions.iter();
     for bytes in leaves {
         let Ok(Leaf::Transaction(leaf)) = Leaf::parse(bytes) else { return Err("a leaf is of no transaction".into()) };
-        let own = |transaction: &&Transaction| {
+        let own = |transaction: &&Arc<Transaction>| {
             (transaction.id, transaction.body_hash, transaction.signatures_hash(), transaction.by())
                 == (leaf.id, leaf.body, leaf.signatures, leaf.by.as_str())
         };

@@ -9,12 +9,12 @@ use crate::index::IndexChanges;
 use crate::memo::Memo;
 use crate::rejection::{Code, Rejection};
 use crate::schema::limits::{PATTERNS_COMPILED_BYTES_MAX, WORK_MAX};
-use crate::state::{IdUse, StateReader, Version};
+use crate::state::{IdUse, StateReader, Version, Written};
 use crate::store::kv::KvError;
 use crate::{LedgerError, document};
 use countersign_proof::{
     Access, Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
-    TransactionLeaf, VersionRecord, canonical, operation::Change, organisation_of, plain_hash, precondition::Condition,
+    TransactionLeaf, VersionRecord, canonical, canonical_value, operation::Change, organisation_of, plain_hash, precondition::Condition,
     salt, value_hash,
 };
 use serde_json::Value;
@@ -92,8 +92,8 @@ pub struct Block {
     pub executed: Vec<Executed>,
     /// The bytes of its leaves, the seal not among them.
     pub leaves: Vec<Vec<u8>>,
-    /// Every version it writes, in order, each with the index of the leaf that wrote it.
-    pub versions: Vec<(u64, Arc<Version>)>,
+    /// Every version it writes, in order.
+    pub versions: Vec<Written>,
     /// Keys that stand on the ledger from now on.
     pub keys: BTreeSet<PublicKey>,
     /// Ids that have a leaf from now on.
@@ -184,7 +184,7 @@ impl Executor {
         state: &dyn StateReader,
         chain: &Chain,
         time: u64,
-        transactions: &[Transaction],
+        transactions: &[Arc<Transaction>],
     ) -> Result<Block, LedgerError> {
         let (membership, rules) = self.read_in_force(state)?;
         let mut block = Block {
@@ -223,6 +223,7 @@ impl Executor {
     ) -> Result<Executed, LedgerError> {
         let leaf = block.first + block.leaves.len() as u64;
         let mut scope = Scope {
+            leaf,
             executor: self,
             state,
             block,
@@ -245,7 +246,7 @@ impl Executor {
             Err(Halt::Failed(error)) => return Err(error.into()),
         };
         let records: Option<Vec<Hash>> =
-            verdict.as_ref().ok().map(|(staged, ..)| staged.iter().map(|v| v.hash).collect());
+            verdict.as_ref().ok().map(|(staged, ..)| staged.iter().map(|staged| staged.version.hash).collect());
         let bytes = Leaf::Transaction(TransactionLeaf {
             body: transaction.body_hash,
             by: transaction.by().to_owned(),
@@ -265,10 +266,11 @@ impl Executor {
             Ok((staged, indexes, enrolled)) => {
                 block.keys.extend(enrolled);
                 block.indexes.then(indexes);
-                for version in staged {
-                    self.forget_written(&version);
+                for written in staged {
+                    let Written { version, .. } = &written;
+                    self.forget_written(version);
                     newest.insert((version.record.collection.clone(), version.record.id.clone()), version.clone());
-                    block.versions.push((leaf, version));
+                    block.versions.push(written);
                 }
                 Fate::Applied
             }
@@ -292,6 +294,8 @@ fn repeat(transaction: &Transaction, position: u32, used: IdUse) -> Executed {
 
 /// What one transaction sees and stages. Dropped when the transaction is rejected.
 pub(crate) struct Scope<'a> {
+    /// Where the transaction's leaf will stand.
+    leaf: u64,
     executor: &'a mut Executor,
     state: &'a dyn StateReader,
     block: &'a Block,
@@ -303,7 +307,7 @@ pub(crate) struct Scope<'a> {
     transaction: &'a Transaction,
     /// The organisations whose approvals stand for signatures while what they approved is executed; none otherwise.
     approving: BTreeSet<String>,
-    staged: Vec<Arc<Version>>,
+    staged: Vec<Written>,
     /// What the staged versions change in the indexes.
     indexes: IndexChanges,
     enrolled: BTreeSet<PublicKey>,
@@ -399,21 +403,24 @@ impl Scope<'_> {
             let detail = format!("no document has this key, and {:?} is the id of another", target.id);
             return Err(Rejection::new(Code::AlreadyExists, detail).into());
         }
-        current.map_or(Ok(()), |current| self.touch(canonical(current).len()))?;
-        let value = changed?;
-        if let Some(value) = &value {
-            let bytes = canonical(value).len();
-            check_size(bytes, self.limits.document_bytes)?;
-            self.touch(bytes)?;
+        current.map_or(Ok(()), |current| self.touch(canonical_value(current).len()))?;
+        let value = changed?.map(|value| {
+            let bytes = bytes_of(change, &value);
+            (value, bytes)
+        });
+        if let Some((value, bytes)) = &value {
+            check_size(bytes.len(), self.limits.document_bytes)?;
+            self.touch(bytes.len())?;
             check_document(&definition.rules, value, &self.allowance)
                 .map_err(|e| Rejection::new(Code::InvalidValue, e.to_string()))?;
             definition.validate_within(value, &mut self.schema_units).map_err(schema_violation)?;
         }
         let document = (&operation.collection[..], &target.id[..]);
-        if let Err(halt) = self.reindex(&definition, document, current, value.as_ref()) {
+        if let Err(halt) = self.reindex(&definition, document, current, value.as_ref().map(|(value, _)| value)) {
             return Err(self.without_hidden_holder(&definition.rules, &principal, document.0, halt)?);
         }
-        self.write(&operation.collection, &target.id, value)
+        self.stage(before.as_deref(), &operation.collection, &target.id, value);
+        Ok(())
     }
 
     fn touch(&mut self, bytes: usize) -> Result<(), Rejection> {
@@ -459,8 +466,8 @@ impl Scope<'_> {
 
     /// The newest version of a document, be it a deletion, as this operation sees it.
     fn newest(&mut self, collection: &str, id: &str) -> Result<Option<Arc<Version>>, KvError> {
-        let staged = self.staged.iter().rev().find(|v| v.record.collection == collection && v.record.id == id);
-        if let Some(version) = staged {
+        let mut staged = self.staged.iter().rev().map(|written| &written.version);
+        if let Some(version) = staged.find(|v| v.record.collection == collection && v.record.id == id) {
             return Ok(Some(version.clone()));
         }
         match self.newest.get(&(collection.to_owned(), id.to_owned())) {
@@ -586,40 +593,70 @@ impl Scope<'_> {
         }
     }
 
-    /// Stages the next version of a document.
+    /// Stages the next version of a document of the ledger's own.
     pub(crate) fn write(&mut self, collection: &str, id: &str, value: Option<Value>) -> Result<(), Halt> {
         let before = self.newest(collection, id)?;
-        let nonce = &self.transaction.body.nonce;
-        let version =
-            next_version(before.as_deref(), collection, id, self.block.height, self.transaction.id, nonce, value);
-        self.staged.push(Arc::new(version));
+        let value = value.map(|value| {
+            let bytes = canonical_value(&value).into();
+            (value, bytes)
+        });
+        self.stage(before.as_deref(), collection, id, value);
         Ok(())
+    }
+
+    /// Stages the version that follows `before`.
+    fn stage(&mut self, before: Option<&Version>, collection: &str, id: &str, value: Option<(Value, Arc<[u8]>)>) {
+        let writer = Writer {
+            leaf: self.leaf,
+            height: self.block.height,
+            transaction: self.transaction.id,
+            nonce: &self.transaction.body.nonce,
+        };
+        self.staged.push(writer.next_version(before, collection, id, value));
     }
 }
 
-/// The version that follows `before`.
-pub(crate) fn next_version(
-    before: Option<&Version>,
-    collection: &str,
-    id: &str,
-    height: u64,
-    transaction: Hash,
-    nonce: &[u8],
-    value: Option<Value>,
-) -> Version {
-    let salt = value.as_ref().map(|_| salt(nonce, collection, id));
-    let hashed = value.as_ref().zip(salt).map(|(value, salt)| value_hash(&salt, &canonical(value)));
-    let record = VersionRecord {
-        collection: collection.to_owned(),
-        height,
-        id: id.to_owned(),
-        previous: before.map(|version| version.hash),
-        transaction,
-        v: 1,
-        value: hashed,
-        version: before.map_or(0, |version| version.record.version) + 1,
-    };
-    Version { hash: record.hash(), record, salt, value }
+/// Whoever writes a version: a transaction, or the genesis.
+pub(crate) struct Writer<'a> {
+    pub(crate) leaf: u64,
+    pub(crate) height: u64,
+    pub(crate) transaction: Hash,
+    pub(crate) nonce: &'a [u8],
+}
+
+impl Writer<'_> {
+    /// The version that follows `before`, given its value and the value's canonical bytes.
+    pub(crate) fn next_version(
+        &self,
+        before: Option<&Version>,
+        collection: &str,
+        id: &str,
+        value: Option<(Value, Arc<[u8]>)>,
+    ) -> Written {
+        let salt = value.as_ref().map(|_| salt(self.nonce, collection, id));
+        let (value, bytes) = value.unzip();
+        let record = VersionRecord {
+            collection: collection.to_owned(),
+            height: self.height,
+            id: id.to_owned(),
+            previous: before.map(|version| version.hash),
+            transaction: self.transaction,
+            v: 1,
+            value: salt.zip(bytes.as_ref()).map(|(salt, bytes)| value_hash(&salt, bytes)),
+            version: before.map_or(0, |version| version.record.version) + 1,
+        };
+        let version = Arc::new(Version { hash: record.hash(), record, salt, value });
+        Written { leaf: self.leaf, version, bytes }
+    }
+}
+
+/// The canonical bytes of the value that a change gives: those it came with, where it says the whole value.
+fn bytes_of(change: &Change, value: &Value) -> Arc<[u8]> {
+    match change {
+        Change::Create(bytes) | Change::Replace(bytes) => bytes[..].into(),
+        Change::Put(put) => put.value[..].into(),
+        _ => canonical_value(value).into(),
+    }
 }
 
 /// Judges a change, be it one that can be made or not.

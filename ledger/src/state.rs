@@ -19,6 +19,17 @@ pub struct Version {
     pub value: Option<Value>,
 }
 
+/// A version that a block writes, as the store takes it.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The index of the leaf of the transaction that wrote it.
+    pub leaf: u64,
+    /// The version.
+    pub version: Arc<Version>,
+    /// The canonical bytes of its value; none for a deletion. They are made once, or come with the transaction.
+    pub bytes: Option<Arc<[u8]>>,
+}
+
 /// What is known of a transaction id that has a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdUse {

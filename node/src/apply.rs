@@ -3,12 +3,12 @@
 use crate::NodeError;
 use crate::catch_up::CatchUp;
 use crate::cursors::{Applied, Epochs};
-use crate::verifier::Verifier;
+use crate::verifier::{Fault, Verifier};
 use bytes::Bytes;
 use countersign_consensus::{Committed, Entry};
 use countersign_ledger::store::{Appended, Ledger, Position, Reader};
-use countersign_ledger::{Judged, Skip, judge};
-use countersign_proof::{Checkpoint, Hash, Membership, Transaction, Trust, canonical};
+use countersign_ledger::{Judged, Skip, open};
+use countersign_proof::{Checkpoint, Membership, Transaction, Trust, canonical};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -37,7 +37,6 @@ pub(crate) struct Apply {
     pub(crate) sealed: mpsc::Sender<Sealed>,
     pub(crate) catch_up: CatchUp,
     pub(crate) origin: String,
-    pub(crate) genesis: Hash,
 }
 
 /// What `applied` starts from.
@@ -106,25 +105,21 @@ impl Apply {
     /// The verdict that every node reaches alike.
     async fn judge(&mut self, term: u64, bytes: &[u8]) -> Result<Result<Judged, Skip>, NodeError> {
         let (membership, limits) = self.ledger.in_force()?;
-        let chain = self.ledger.chain();
-        let mut judged = match judge(bytes, term, chain, &self.origin, &self.genesis, &membership, &limits) {
-            Ok(judged) => judged,
+        let mut opened = match open(bytes, term, self.ledger.chain(), &self.origin, &membership, &limits) {
+            Ok(opened) => opened,
             Err(skip) => return Ok(Err(skip)),
         };
-        let transactions = std::mem::take(&mut judged.transactions);
-        match verify_all(&self.verifier, transactions).await {
-            Ok(transactions) => judged.transactions = transactions,
-            Err(at) => return Ok(Err(Skip::Signature(at))),
-        }
-        Ok(Ok(judged))
+        let transactions = std::mem::take(&mut opened.transactions);
+        let read = read_all(&self.verifier, transactions, limits.transaction_bytes as usize).await;
+        Ok(read.and_then(|transactions| opened.with(transactions)))
     }
 
     async fn append(&mut self, position: Position, judged: Judged) -> Result<Appended, NodeError> {
         // On disk now: the entry, synced. After the write below: the block and its Raft position, together, unsynced;
         // a crash takes both back and the entry is applied again from the log.
         let appended = self.ledger.append(position, judged)?;
-        let wrote = |collection: &str| appended.block.versions.iter().any(|(_, v)| v.record.collection == collection);
-        let governs = appended.block.versions.iter().any(|(_, version)| version.record.collection.starts_with('$'));
+        let wrote = |collection: &str| appended.block.versions.iter().any(|w| w.version.record.collection == collection);
+        let governs = appended.block.versions.iter().any(|w| w.version.record.collection.starts_with('$'));
         let epochs = wrote("$members").then(|| read_epochs(&self.ledger.reader(), &self.origin)).transpose()?;
         let height = appended.seal.height;
         tracing::debug!(height, index = position.index, leaves = appended.seal.leaves, "block applied");
@@ -215,22 +210,23 @@ impl Apply {
     }
 }
 
-/// The transactions, when all their signatures hold; else where the first false one stands.
-async fn verify_all(verifier: &Verifier, transactions: Vec<Transaction>) -> Result<Vec<Transaction>, usize> {
-    let mut waiting = transactions;
+/// The transactions, when all have their form and all their signatures hold.
+async fn read_all(
+    verifier: &Verifier,
+    transactions: Vec<Vec<u8>>,
+    bytes_max: usize,
+) -> Result<Vec<Arc<Transaction>>, Skip> {
     let sorted = loop {
-        match verifier.verify(waiting.clone()).await {
+        match verifier.verify_block(transactions.clone(), bytes_max).await {
             Some(sorted) => break sorted,
             // Too many jobs wait: this one must not be refused, so it asks again.
             None => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
         }
     };
-    waiting.clear();
-    for (at, result) in sorted.into_iter().enumerate() {
-        match result {
-            Some(verified) => waiting.push(verified.into_inner()),
-            None => return Err(at),
-        }
-    }
-    Ok(waiting)
+    let judged = sorted.into_iter().enumerate().map(|(at, read)| match read {
+        Ok(verified) => Ok(verified.shared()),
+        Err(Fault::Malformed(reason)) => Err(Skip::Malformed(reason)),
+        Err(Fault::Signature) => Err(Skip::Signature(at)),
+    });
+    judged.collect()
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Lane, Transport};
 use countersign_proof::{
-    Checkpoint, Leaf, Membership, NodeKeys, Note, NoteSignature, Trust, VerifierKey, organisation_of,
+    Checkpoint, Leaf, Membership, NodeKeys, Note, NoteSignature, PublicKey, Trust, VerifierKey, organisation_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -42,6 +42,8 @@ pub(crate) struct Certify {
     pub(crate) certified: watch::Sender<Certified>,
     pub(crate) cosigned: watch::Sender<Arc<BTreeMap<String, u64>>>,
     pub(crate) node: String,
+    /// Its cosign key; an observer has none.
+    pub(crate) cosign: Option<PublicKey>,
     pub(crate) origin: String,
     pub(crate) tally: Tally,
 }
@@ -59,10 +61,18 @@ pub(crate) struct Tally {
     compared: u64,
 }
 
-/// A cosignature that holds, with the keys under which it does.
+/// A cosignature that holds, with the keys under which it does. Its log signature is looked at when a note needs one.
 struct Signed {
     kept: KeptCosignature,
     keys: NodeKeys,
+    /// Made here just now.
+    own: bool,
+}
+
+impl Signed {
+    fn is_logged(&self, checkpoint: &Checkpoint) -> bool {
+        self.own || self.keys.log.verify_strict(checkpoint.to_text().as_bytes(), &self.kept.log_signature)
+    }
 }
 
 impl Certify {
@@ -77,13 +87,13 @@ impl Certify {
                 own = self.own.recv() => {
                     let Some(own) = own else { return Ok(()) };
                     self.tell(&own);
-                    self.keep(own)?;
+                    self.keep(own, true)?;
                 }
                 other = self.others.recv() => {
                     let Some(other) = other else { return Ok(()) };
-                    self.keep(other)?;
+                    self.keep(other, false)?;
                     while let Ok(other) = self.others.try_recv() {
-                        self.keep(other)?;
+                        self.keep(other, false)?;
                     }
                 }
                 changed = self.applied.changed() => if changed.is_err() { return Ok(()) },
@@ -101,8 +111,8 @@ impl Certify {
         }
         let from = self.certified.borrow().size;
         for kept in self.reader.cosignatures(from, COSIGNATURES_AHEAD_MAX)? {
-            if let Some(keys) = self.keys_of(&kept) {
-                self.tally.add(Signed { kept, keys }, from);
+            if let Some(keys) = self.keys_of(&kept, false) {
+                self.tally.add(Signed { kept, keys, own: false }, from);
             }
         }
         self.certify()
@@ -118,12 +128,12 @@ impl Certify {
         }
     }
 
-    /// Keeps a cosignature by a voter that holds, ours or another's.
-    fn keep(&mut self, kept: KeptCosignature) -> Result<(), NodeError> {
+    /// Keeps a cosignature by a voter that holds, our own or another's.
+    fn keep(&mut self, kept: KeptCosignature, own: bool) -> Result<(), NodeError> {
         if self.tally.holds(&kept) || !self.tally.has_room(&kept) {
             return Ok(());
         }
-        let Some(keys) = self.keys_of(&kept) else { return Ok(()) };
+        let Some(keys) = self.keys_of(&kept, own) else { return Ok(()) };
         if kept.size <= self.applied.borrow().chain.size {
             let root = self.reader.log_root(kept.size)?;
             if root != kept.root {
@@ -135,20 +145,19 @@ impl Certify {
             }
         }
         self.reader.put_cosignature(&kept)?;
-        self.tally.add(Signed { kept, keys }, self.certified.borrow().size);
+        self.tally.add(Signed { kept, keys, own }, self.certified.borrow().size);
         Ok(())
     }
 
-    /// The keys under which both its signatures hold: of a node in force at its size, or of one about to join.
-    fn keys_of(&self, kept: &KeptCosignature) -> Option<NodeKeys> {
+    /// The keys under which it holds: of a node in force at its size, or of one about to join. What was signed here just now
+    /// holds under the newest.
+    fn keys_of(&self, kept: &KeptCosignature, own: bool) -> Option<NodeKeys> {
         let epochs = self.applied.borrow().epochs.clone();
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: kept.size, root: kept.root };
-        let (cosigned, logged) = (checkpoint.cosigned_message(kept.cosignature.time), checkpoint.to_text());
+        let message = checkpoint.cosigned_message(kept.cosignature.time);
         let mut keys = epochs.cosigners_of(&kept.cosignature.node, kept.size);
-        let holds = |keys: &&NodeKeys| {
-            keys.cosign.verify_strict(&cosigned, &kept.cosignature.signature)
-                && keys.log.verify_strict(logged.as_bytes(), &kept.log_signature)
-        };
+        let is_own = |keys: &&NodeKeys| own && self.cosign == Some(keys.cosign);
+        let holds = |keys: &&NodeKeys| is_own(keys) || keys.cosign.verify_strict(&message, &kept.cosignature.signature);
         keys.find(holds).cloned()
     }
 
@@ -167,10 +176,9 @@ impl Certify {
         let Some((size, note)) = self.tally.certificate(&self.reader, certified, sizes, &epochs.trust)? else {
             return Ok(());
         };
-        // Durable before anyone is told. A crash before it loses nothing: the cosignatures can be pulled again.
+        // Not synced: a certificate that a power cut takes is made again, for those who signed have it in their sign locks.
         self.reader.put_certificate(size, &note)?;
         if size > certified {
-            self.reader.sync()?;
             self.tally.forget_below(size);
         }
         self.publish(size)
@@ -187,7 +195,7 @@ impl Certify {
             let contradicts = |(_, signed): &(&String, &Signed)| signed.kept.root != root;
             let contradicting: Vec<String> = nodes.iter().filter(contradicts).map(|(node, _)| node.clone()).collect();
             for node in contradicting {
-                let Some(Signed { kept, keys }) = nodes.remove(&node) else { continue };
+                let Some(Signed { kept, keys, .. }) = nodes.remove(&node) else { continue };
                 tracing::error!(node, size, theirs = %kept.root, ours = %root, "a cosignature contradicts our log");
                 drop(self.suspicions.try_send(Suspicion::Contradiction(Box::new((kept, keys)))));
             }
@@ -291,7 +299,9 @@ impl Tally {
                 .all(|membership| organisations(&over_root, membership, trust, *size) >= membership.quorum())
             {
                 let checkpoint = Checkpoint { origin: trust.origin().to_owned(), size: *size, root };
-                return Ok(Some((*size, note(&checkpoint, &over_root, &in_force))));
+                if let Some(note) = note(&checkpoint, &over_root, &in_force) {
+                    return Ok(Some((*size, note)));
+                }
             }
         }
         Ok(None)
@@ -317,21 +327,22 @@ fn organisations(signed: &[&Signed], membership: &Membership, trust: &Trust, siz
     of_it.map(|signed| organisation_of(&signed.kept.cosignature.node)).collect::<BTreeSet<_>>().len()
 }
 
-/// The checkpoint with the signatures by keys in force at its size; whoever is about to join has no line in it.
-fn note(checkpoint: &Checkpoint, signed: &[&Signed], in_force: &[&Membership]) -> String {
+/// The checkpoint with the signatures by keys in force at its size; whoever is about to join has no line in it. None while
+/// no log signature of theirs holds: our own does.
+fn note(checkpoint: &Checkpoint, signed: &[&Signed], in_force: &[&Membership]) -> Option<String> {
     let counts = |signed: &&&Signed| {
         in_force.iter().any(|membership| membership.node(&signed.kept.cosignature.node) == Some(&signed.keys))
     };
-    let signed: Vec<&&Signed> = signed.iter().filter(counts).collect();
-    let log = signed.first().map(|signed| {
-        let key = VerifierKey::log(&checkpoint.origin, signed.keys.log);
-        NoteSignature { id: key.id(), name: key.name, signature: signed.kept.log_signature.to_vec() }
-    });
-    let cosigned = signed.iter().map(|signed| {
-        let Signed { kept, keys } = signed;
+    let mut signed: Vec<&Signed> = signed.iter().filter(counts).copied().collect();
+    let cosigned = signed.iter().map(|Signed { kept, keys, .. }| {
         kept.cosignature.to_note_signature(&VerifierKey::cosigner(&kept.cosignature.node, keys.cosign))
     });
-    Note { text: checkpoint.to_text(), signatures: log.into_iter().chain(cosigned).collect() }.to_string()
+    let cosigned: Vec<NoteSignature> = cosigned.collect();
+    signed.sort_by_key(|signed| !signed.own);
+    let logged = signed.into_iter().find(|signed| signed.is_logged(checkpoint))?;
+    let key = VerifierKey::log(&checkpoint.origin, logged.keys.log);
+    let log = NoteSignature { id: key.id(), name: key.name, signature: logged.kept.log_signature.to_vec() };
+    Some(Note { text: checkpoint.to_text(), signatures: [log].into_iter().chain(cosigned).collect() }.to_string())
 }
 
 /// Answers a member that asks for cosignatures.

@@ -60,6 +60,6 @@ pub use run::run;
 pub use sign_lock::{SIGN_LOCK, SignLock};
 pub use start::{Identity, Node, Seams, start};
 pub use submit::{Answer, Level, Recorded};
-pub use verifier::{Verified, Verifier};
+pub use verifier::{Candidate, Fault, Verified, Verifier};
 pub use vouch::{ClientCertificates, IssuerConfig};
 pub use witness::{FollowedLog, OutsideWitness, WitnessConfig, init_witness};

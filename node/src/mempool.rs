@@ -28,14 +28,14 @@ pub struct MempoolSize {
 /// The queue. Its owner is one task; whoever took a transaction from a caller sends it again when it is lost here.
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Transaction>,
+    waiting: VecDeque<Arc<Transaction>>,
     ids: BTreeSet<Hash>,
     bytes: usize,
 }
 
 impl Queue {
     /// Takes a transaction, unless it waits already or there is no room.
-    fn push(&mut self, transaction: Transaction) {
+    fn push(&mut self, transaction: Arc<Transaction>) {
         let room = self.waiting.len() < MEMPOOL_TRANSACTIONS_MAX && self.bytes < MEMPOOL_BYTES_MAX;
         if room && self.ids.insert(transaction.id) {
             self.bytes += transaction.bytes.len();
@@ -44,7 +44,7 @@ impl Queue {
     }
 
     /// The oldest, as many as fit. A transaction that must stand alone comes alone.
-    fn batch(&mut self, bytes_max: usize) -> Vec<Transaction> {
+    fn batch(&mut self, bytes_max: usize) -> Vec<Arc<Transaction>> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(next) = self.waiting.front() {
             bytes += next.bytes.len();
@@ -71,7 +71,7 @@ impl Queue {
 
 pub(crate) struct Mempool {
     pub(crate) incoming: mpsc::Receiver<Verified>,
-    pub(crate) order: mpsc::Sender<Vec<Transaction>>,
+    pub(crate) order: mpsc::Sender<Vec<Arc<Transaction>>>,
     /// How many batches the order station has asked for: each is drawn when it is wanted, and has all that waits then.
     pub(crate) wanted: watch::Receiver<u64>,
     pub(crate) leadership: watch::Receiver<Leadership>,
@@ -119,10 +119,10 @@ impl Mempool {
                 }
                 taken = self.incoming.recv() => {
                     let Some(taken) = taken else { return };
-                    queue.push(taken.into_inner());
+                    queue.push(taken.shared());
                     // What else is there already belongs in the same batch.
                     while let Ok(more) = self.incoming.try_recv() {
-                        queue.push(more.into_inner());
+                        queue.push(more.shared());
                     }
                 }
             }
@@ -136,9 +136,9 @@ impl Mempool {
     }
 
     /// Sends a batch to the leader. What gets lost is sent again by its owner.
-    fn forward(&self, batch: Vec<Transaction>) -> impl Future<Output = ()> + Send + use<> {
+    fn forward(&self, batch: Vec<Arc<Transaction>>) -> impl Future<Output = ()> + Send + use<> {
         let (transport, leader) = (self.transport.clone(), self.leader());
-        let body = encode(&Transactions { transactions: batch.into_iter().map(|t| t.bytes).collect() });
+        let body = encode(&Transactions { transactions: batch.iter().map(|t| t.bytes.clone()).collect() });
         async move {
             let Some(leader) = leader else { return };
             if let Err(error) = transport.call(&leader, Lane::Bulk, SERVICE_FORWARD, body, FORWARD_DEADLINE).await {

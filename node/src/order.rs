@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) struct Order {
-    pub(crate) batches: mpsc::Receiver<Vec<Transaction>>,
+    pub(crate) batches: mpsc::Receiver<Vec<Arc<Transaction>>>,
     /// How many batches were asked for.
     pub(crate) wanted: watch::Sender<u64>,
     /// How many came.
@@ -127,16 +127,16 @@ impl Order {
             .is_some_and(|lead| lead.height < applied + PROPOSALS_AHEAD_MAX && lead.alone_until <= applied)
     }
 
-    fn propose(&mut self, batch: Vec<Transaction>) {
+    fn propose(&mut self, batch: Vec<Arc<Transaction>>) {
         let certified = self.certified.borrow().height;
         let Some(lead) = &mut self.lead else { return };
         let stalled = lead.height.saturating_sub(certified) >= UNCERTIFIED_BLOCKS_MAX;
-        let batch: Vec<Transaction> = batch.into_iter().filter(|t| !stalled || governs(t)).collect();
+        let batch: Vec<Arc<Transaction>> = batch.into_iter().filter(|t| !stalled || governs(t)).collect();
         if batch.is_empty() {
             return;
         }
-        let alone = batch.iter().any(Transaction::stands_alone);
-        let transactions: Vec<Vec<u8>> = batch.into_iter().map(|t| t.bytes).collect();
+        let alone = batch.iter().any(|transaction| transaction.stands_alone());
+        let transactions: Vec<Vec<u8>> = batch.iter().map(|t| t.bytes.clone()).collect();
         let header = ProposalHeader {
             count: transactions.len() as u64,
             height: lead.height + 1,

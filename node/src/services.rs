@@ -8,13 +8,13 @@ use crate::limits::{COSIGNATURES_WAITING_MAX, ECHOES_TOLD_MAX, ECHOES_WAITING_MA
 use crate::members::Members;
 use crate::sign::Heard;
 use crate::submit::Submission;
-use crate::verifier::{Verified, Verifier};
+use crate::verifier::{Candidate, Fault, Verified, Verifier};
 use crate::{catch_up, certify};
 use bytes::Bytes;
 use countersign_consensus::Consensus;
 use countersign_ledger::store::{KeptCosignature, Reader};
 use countersign_p2p::{Incoming, Reply, Services};
-use countersign_proof::{Hash, Limits, Transaction};
+use countersign_proof::{Hash, Limits};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -186,15 +186,16 @@ impl Answers {
     /// The transactions of a frame, each checked; `None` while too many wait to be.
     async fn verified(&self, body: Bytes) -> Result<Option<Vec<Verified>>, String> {
         let frame: Transactions = decode(body).ok_or("malformed")?;
-        let bytes_max = self.limits.transaction_bytes as usize;
-        let parsed =
-            frame.transactions.into_iter().map(|b| Transaction::parse(b, self.reader.genesis_ref(), bytes_max));
-        let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
-        let Some(sorted) = self.verifier.verify(parsed).await else { return Ok(None) };
-        let verified: Option<Vec<Verified>> = sorted.into_iter().collect();
+        let candidates = frame.transactions.into_iter().map(Candidate::Bytes).collect();
+        let sorted = self.verifier.verify(candidates, self.limits.transaction_bytes as usize).await;
+        let Some(sorted) = sorted else { return Ok(None) };
+        let verified = sorted.into_iter().collect::<Result<Vec<Verified>, Fault>>();
         #[cfg(feature = "byzantine")]
         let verified = verified.map(crate::misbehave::censored);
-        verified.ok_or_else(|| "a false signature".into()).map(Some)
+        verified.map(Some).map_err(|fault| match fault {
+            Fault::Malformed(reason) => reason,
+            Fault::Signature => "a false signature".into(),
+        })
     }
 
     /// A member says that the leader leaves a transaction out: it is ours too from now on.

@@ -128,8 +128,8 @@ pub(crate) struct Submit {
 pub(crate) struct Desk {
     owned: BTreeMap<u64, Owned>,
     by_id: BTreeMap<Hash, BTreeSet<u64>>,
-    /// Those with a leaf that wait for a level, by the tree size they need.
-    recorded: BTreeSet<(u64, u64)>,
+    /// Those with a leaf that wait for a level, by the leaf's index and their own number.
+    recorded: BTreeMap<Level, BTreeSet<(u64, u64)>>,
     next: u64,
     /// Leaves below this have been looked at.
     seen_size: u64,
@@ -171,6 +171,7 @@ impl Submit {
             Some(used) => {
                 let bytes = self.reader.leaf(used.leaf)?.unwrap_or_default();
                 self.record(&id, used.leaf, &bytes)?;
+                self.raise_levels()?;
             }
             None => self.forward(number),
         }
@@ -231,42 +232,34 @@ impl Submit {
                 continue;
             }
             owned.recorded = Some((index, leaf.clone()));
-            self.desk.recorded.insert((index, number));
+            self.desk.recorded.entry(owned.level).or_default().insert((index, number));
         }
-        self.raise_levels()
+        Ok(())
     }
 
     /// Answers those whose level is reached.
     fn raise_levels(&mut self) -> Result<(), NodeError> {
         let certified = *self.certified.borrow_and_update();
-        let reached = |index: u64, level: Level| match level {
-            Level::Committed => true,
-            Level::Certified => index < certified.size,
-            Level::All => index < certified.everyone.min(certified.size),
-        };
-        let ready =
-            |(index, number): &(u64, u64)| self.desk.owned.get(number).is_none_or(|owned| reached(*index, owned.level));
-        let ready: Vec<(u64, u64)> = self.desk.recorded.iter().filter(|entry| ready(entry)).copied().collect();
-        for (index, number) in ready {
-            let level = self.desk.owned.get(&number).map_or(Level::Committed, |owned| owned.level);
-            self.answer_recorded(index, number, level, Vec::new())?;
+        let everyone = certified.everyone.min(certified.size);
+        for (level, size) in
+            [(Level::Committed, u64::MAX), (Level::Certified, certified.size), (Level::All, everyone)]
+        {
+            while let Some(number) = self.desk.next_below(level, size) {
+                self.answer_recorded(number, level, Vec::new())?;
+            }
         }
         Ok(())
     }
 
     fn answer_recorded(
         &mut self,
-        index: u64,
         number: u64,
         level: Level,
         missing: Vec<String>,
     ) -> Result<(), NodeError> {
         let owned = self.desk.owned.get(&number);
         let recorded = owned.and_then(|owned| Some((owned.transaction.transaction(), owned.recorded.clone()?)));
-        let Some((transaction, (leaf_index, leaf))) = recorded else {
-            self.desk.recorded.remove(&(index, number));
-            return Ok(());
-        };
+        let Some((transaction, (leaf_index, leaf))) = recorded else { return Ok(()) };
         let ids = match transaction.body.operations.iter().any(Operation::is_by_key) {
             true => self.reader.changes_of(leaf.height, leaf_index, OPERATIONS_MAX)?,
             false => Vec::new(),
@@ -302,7 +295,7 @@ impl Submit {
                     let certified = self.certified.borrow().size > index;
                     let level = if certified { Level::Certified } else { Level::Committed };
                     let missing = self.missing(index);
-                    self.answer_recorded(index, number, level, missing)?;
+                    self.answer_recorded(number, level, missing)?;
                 }
             }
         }
@@ -410,6 +403,14 @@ pub(crate) fn missing_above(members: &Members, cosigned: &BTreeMap<String, u64>,
 }
 
 impl Desk {
+    /// The first that waits for this level and has its leaf below `size`; it waits no more.
+    fn next_below(&mut self, level: Level, size: u64) -> Option<u64> {
+        let waiting = self.recorded.get_mut(&level)?;
+        let first = waiting.first().copied().filter(|(index, _)| *index < size)?;
+        waiting.remove(&first);
+        Some(first.1)
+    }
+
     /// Answers and forgets one.
     fn answer(&mut self, number: u64, answer: Answer) {
         let Some(owned) = self.owned.remove(&number) else { return };
@@ -419,8 +420,10 @@ impl Desk {
                 self.by_id.remove(&owned.transaction.transaction().id);
             }
         }
-        if let Some((index, _)) = &owned.recorded {
-            self.recorded.remove(&(*index, number));
+        if let Some((index, _)) = &owned.recorded
+            && let Some(waiting) = self.recorded.get_mut(&owned.level)
+        {
+            waiting.remove(&(*index, number));
         }
         // A caller that went away has its answer on the ledger.
         owned.answer.map(|waiting| waiting.send(answer));

@@ -1,8 +1,10 @@
 //! Read I-JSON strictly and write canonical JSON (RFC 7493, RFC 8785).
 
 use crate::ProofError;
+use crate::json_writer::write_value;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, Serialize};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -14,7 +16,14 @@ pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// # Panics
 /// When `value` holds a map whose keys are not strings or a non-finite number: our types have neither.
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value).expect("our types have string keys and finite numbers")
+    canonical_value(&serde_json::to_value(value).expect("our types have string keys and finite numbers"))
+}
+
+/// The canonical bytes of a JSON value.
+pub fn canonical_value(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    write_value(&mut out, value);
+    out
 }
 
 /// Parses I-JSON of at most `depth_max` nested arrays and objects: no duplicate names, no number beyond
@@ -37,10 +46,17 @@ pub fn parse_canonical<T: DeserializeOwned + Serialize>(
 ) -> Result<T, ProofError> {
     let value = parse_json(field, bytes, depth_max)?;
     let parsed: T = serde_json::from_value(value).map_err(|e| ProofError::malformed(field, e.to_string()))?;
-    if canonical(&parsed) != bytes {
-        return Err(ProofError::malformed(field, "not in canonical form (RFC 8785), or a member is left out"));
-    }
-    Ok(parsed)
+    if canonical(&parsed) != bytes { Err(not_canonical(field)) } else { Ok(parsed) }
+}
+
+/// Parses the bytes of a JSON value, which must already be canonical.
+pub fn parse_canonical_value(field: &'static str, bytes: &[u8], depth_max: usize) -> Result<Value, ProofError> {
+    let value = parse_json(field, bytes, depth_max)?;
+    if canonical_value(&value) != bytes { Err(not_canonical(field)) } else { Ok(value) }
+}
+
+fn not_canonical(field: &'static str) -> ProofError {
+    ProofError::malformed(field, "not in canonical form (RFC 8785), or a member is left out")
 }
 
 #[derive(Clone, Copy)]
@@ -126,8 +142,11 @@ impl<'de> Visitor<'de> for Strict {
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(inner)?;
-            if members.insert(name.clone(), value).is_some() {
-                return Err(A::Error::custom(format!("duplicate member {name:?}")));
+            match members.entry(name) {
+                Entry::Vacant(place) => drop(place.insert(value)),
+                Entry::Occupied(taken) => {
+                    return Err(A::Error::custom(format!("duplicate member {:?}", taken.key())));
+                }
             }
         }
         Ok(Value::Object(members))

@@ -71,7 +71,9 @@ impl fmt::Debug for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut digits = [0; 64];
+        hex::encode_to_slice(self.0, &mut digits).expect("two digits a byte");
+        serializer.serialize_str(std::str::from_utf8(&digits).expect("digits"))
     }
 }
 

@@ -6,8 +6,9 @@ use crate::limits::{
     DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, KEY_POINTERS_MAX, PREDICATE_MEMBERS_MAX, PROPOSED_BYTES_MAX,
     PROPOSED_DEPTH_MAX,
 };
-use crate::{Hash, KeyPair, ProofError, Proposed, PublicKey, canonical, check_account, plain_hash, tagged_hash};
-use crate::{check_attributes, check_collection, check_document_id, check_name, check_node, parse_canonical};
+use crate::{Hash, KeyPair, ProofError, Proposed, PublicKey, check_account, plain_hash, tagged_hash};
+use crate::json_writer::hex_array;
+use crate::{check_attributes, check_collection, check_document_id, check_name, check_node, parse_canonical_value};
 use prost::Message;
 use serde_json::Value;
 
@@ -390,8 +391,7 @@ impl Transaction {
 
     /// The hash over the signatures that a leaf names.
     pub fn signatures_hash(&self) -> Hash {
-        let texts: Vec<String> = self.signatures.iter().map(hex::encode).collect();
-        plain_hash(&canonical(&texts))
+        plain_hash(&hex_array(self.signatures.iter().map(|signature| &signature[..])))
     }
 
     /// Whether it must stand alone in its proposal, because what comes after it is judged by its effect.
@@ -458,7 +458,7 @@ fn check_body(body: &Body, genesis: &Hash) -> Result<(), ProofError> {
 pub(crate) fn check_operation(operation: &Operation) -> Result<Value, ProofError> {
     use operation::Change;
     let change = operation.change.as_ref().ok_or_else(|| ProofError::malformed("operation", "does nothing"))?;
-    let json = |field, bytes: &[u8], depth| parse_canonical::<Value>(field, bytes, depth);
+    let json = |field, bytes: &[u8], depth| parse_canonical_value(field, bytes, depth);
     let value = match change {
         Change::Create(document) => json("operation.create", document, JSON_DEPTH_MAX)?,
         Change::Replace(document) => json("operation.replace", document, JSON_DEPTH_MAX)?,
@@ -561,7 +561,7 @@ fn check_document_form(operation: &Operation) -> Result<(), ProofError> {
         None => Err(ProofError::malformed("operation.precondition", "says nothing")),
         Some(precondition::Condition::Predicate(bytes)) => {
             let field = "operation.precondition.predicate";
-            check_predicate(field, &parse_canonical(field, bytes, JSON_DEPTH_MAX)?)
+            check_predicate(field, &parse_canonical_value(field, bytes, JSON_DEPTH_MAX)?)
         }
         Some(_) => Ok(()),
     }

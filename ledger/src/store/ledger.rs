@@ -5,13 +5,13 @@ use super::kv::{Batch, Kv, KvError};
 use super::reader::{Reader, tree_node};
 use super::rows::*;
 use super::{Position, RocksKv};
-use crate::execute::{Fate, MEMBERS_CURRENT, next_version};
+use crate::execute::{Fate, MEMBERS_CURRENT, Writer};
 use crate::index::{IndexChanges, Move, Place};
 use crate::rejection::Rejection;
-use crate::state::IdUse;
+use crate::state::{IdUse, Written};
 use crate::{Block, Chain, Definition, Executor, Frontier, Judged, LedgerError, StateReader, Version};
 use countersign_proof::{
-    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, canonical, leaf_hash,
+    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, leaf_hash,
 };
 use prost::Message;
 use std::collections::BTreeMap;
@@ -76,12 +76,12 @@ impl Ledger {
 
     fn append_genesis(&mut self, genesis: &Genesis) -> Result<(), LedgerError> {
         let hash = genesis.hash();
-        let first_version = |(collection, id, value): (&str, String, Vec<u8>)| {
-            let value = serde_json::from_slice(&value).expect("ours");
-            Arc::new(next_version(None, collection, &id, 0, hash, &hash.0[..16], Some(value)))
+        let writer = Writer { leaf: 0, height: 0, transaction: hash, nonce: &hash.0[..16] };
+        let first_version = |(collection, id, bytes): (&str, String, Vec<u8>)| {
+            let value = serde_json::from_slice(&bytes).expect("ours");
+            writer.next_version(None, collection, &id, Some((value, bytes.into())))
         };
-        let versions: Vec<(u64, Arc<Version>)> =
-            genesis.first_documents().into_iter().map(|document| (0, first_version(document))).collect();
+        let versions: Vec<Written> = genesis.first_documents().into_iter().map(first_version).collect();
         let mut batch = Batch::default();
         let state = self.put_versions(0, &versions, &mut batch)?;
         let members = genesis.membership().hash();
@@ -185,13 +185,13 @@ impl Ledger {
     fn put_versions(
         &self,
         height: u64,
-        versions: &[(u64, Arc<Version>)],
+        versions: &[Written],
         batch: &mut Batch,
     ) -> Result<Hash, LedgerError> {
         let mut newest = BTreeMap::new();
-        for (order, (leaf, version)) in versions.iter().enumerate() {
+        for (order, Written { leaf, version, bytes }) in versions.iter().enumerate() {
             let record = &version.record;
-            let row = VersionRow::of(version).encode_to_vec();
+            let row = VersionRow::of(version, bytes.as_deref()).encode_to_vec();
             batch.put(HISTORY, history_key(&record.collection, &record.id, record.version), row.clone());
             let change = ChangeRow {
                 collection: record.collection.clone(),
@@ -294,10 +294,10 @@ fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
 /// The hash of the membership document that the block leaves in the state, when it wrote one.
 fn next_members(block: &Block) -> Option<Hash> {
     let is_current = |record: &VersionRecord| record.collection == "$members" && record.id == MEMBERS_CURRENT;
-    let written = block.versions.iter().rev().find(|(_, version)| is_current(&version.record));
+    let written = block.versions.iter().rev().find(|written| is_current(&written.version.record));
     written
-        .and_then(|(_, version)| version.value.as_ref())
-        .map(|value| countersign_proof::plain_hash(&canonical(value)))
+        .and_then(|written| written.bytes.as_ref())
+        .map(|bytes| countersign_proof::plain_hash(bytes))
 }
 
 fn put_lookups(block: &Block, batch: &mut Batch) {

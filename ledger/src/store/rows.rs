@@ -5,7 +5,7 @@ use super::kv::{Family, KvError};
 use crate::execute::Chain;
 use crate::index::IndexId;
 use crate::state::{IdUse, Version};
-use countersign_proof::{Hash, VersionRecord, canonical, parse_canonical};
+use countersign_proof::{Hash, VersionRecord, parse_canonical};
 use prost::Message;
 
 /// Height to [`BlockRow`].
@@ -211,11 +211,12 @@ impl TipRow {
 }
 
 impl VersionRow {
-    pub(crate) fn of(version: &Version) -> VersionRow {
+    /// The row of a version and the canonical bytes of its value.
+    pub(crate) fn of(version: &Version, bytes: Option<&[u8]>) -> VersionRow {
         VersionRow {
-            record: canonical(&version.record),
+            record: version.record.to_bytes(),
             salt: version.salt.map(|salt| salt.0.to_vec()),
-            value: version.value.as_ref().map(canonical),
+            value: bytes.map(<[u8]>::to_vec),
         }
     }
 

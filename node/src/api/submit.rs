@@ -3,6 +3,7 @@
 use super::{Api, Refusal, Streamed};
 use crate::limits::{OWNED_BYTES_MAX, OWNED_MAX, STREAM_IN_FLIGHT_MAX, WAIT_DEFAULT, WAIT_MAX};
 use crate::submit::{Answer, Level, Recorded, Submission};
+use crate::verifier::Candidate;
 use countersign_proof::{Hash, Outcome, Transaction};
 use countersign_proto::v1;
 use std::sync::Arc;
@@ -42,9 +43,10 @@ impl Api {
             .try_acquire_many_owned(bytes)
             .map_err(|_| overloaded("bytes of unanswered transactions", OWNED_BYTES_MAX))?;
         let id = transaction.id;
-        let sorted = self.verifier.verify(vec![transaction]).await;
+        let candidates = vec![Candidate::Read(Box::new(transaction))];
+        let sorted = self.verifier.verify(candidates, self.limits.transaction_bytes as usize).await;
         let sorted = sorted.ok_or_else(|| overloaded("signatures to verify", OWNED_MAX))?;
-        let Some(Some(transaction)) = sorted.into_iter().next() else {
+        let Some(Ok(transaction)) = sorted.into_iter().next() else {
             return Err(Refusal::field("FALSE_SIGNATURE", "signatures", "a signature of the transaction is false"));
         };
         let (answer, answered) = oneshot::channel();
