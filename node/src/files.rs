@@ -62,9 +62,11 @@ impl Files for FolderFiles {
     }
 
     fn note(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // Not truncated first: that gives the file's block back to the disk, at every block of the ledger.
         let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(self.0.join(name))?;
-        file.write_all(bytes)
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.0.join(name))?;
+        file.write_all(bytes)?;
+        if file.metadata()?.len() > bytes.len() as u64 { file.set_len(bytes.len() as u64) } else { Ok(()) }
     }
 }
 

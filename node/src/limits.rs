@@ -18,6 +18,10 @@ pub const FORWARD_BYTES_MAX: usize = 4 << 20;
 pub const PROPOSALS_AHEAD_MAX: u64 = 4;
 /// Between two proposals while the first is not certified: what comes meanwhile shares a block.
 pub const PROPOSE_EVERY: Duration = Duration::from_millis(15);
+/// How long the first of a crowd waits for the others, once their last block is certified.
+pub const GATHER_MAX: Duration = Duration::from_millis(2);
+/// Up to so many transactions in the last block are no crowd.
+pub const CROWD_MIN: usize = 4;
 /// Blocks without a certificate after which only governance is proposed.
 pub const UNCERTIFIED_BLOCKS_MAX: u64 = 1_000;
 /// Sizes for which echoes of one node are kept.

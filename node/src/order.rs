@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
-use crate::limits::{PROPOSALS_AHEAD_MAX, PROPOSE_EVERY, UNCERTIFIED_BLOCKS_MAX};
+use crate::limits::{CROWD_MIN, GATHER_MAX, PROPOSALS_AHEAD_MAX, PROPOSE_EVERY, UNCERTIFIED_BLOCKS_MAX};
+use crate::mempool::MempoolSize;
 use countersign_consensus::{Consensus, Leadership, ProposeError, Proposed};
 use countersign_proof::{Hash, KeyPair, Operation, Proposal, ProposalHeader, Transaction};
 use futures::stream::{FuturesOrdered, StreamExt};
@@ -17,6 +18,8 @@ pub(crate) struct Order {
     pub(crate) wanted: watch::Sender<u64>,
     /// How many came.
     pub(crate) taken: u64,
+    /// What waits in the mempool.
+    pub(crate) waiting: watch::Receiver<MempoolSize>,
     pub(crate) consensus: Consensus,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) applied: watch::Receiver<Applied>,
@@ -40,6 +43,10 @@ pub(crate) struct Lead {
     in_flight: FuturesOrdered<Proposed>,
     /// When the last proposal was made.
     proposed: Option<Instant>,
+    /// How many transactions it had.
+    crowd: usize,
+    /// Since when all that was proposed is certified.
+    idle_since: Option<Instant>,
 }
 
 impl Order {
@@ -60,6 +67,7 @@ impl Order {
                 changed = self.leadership.changed() => if changed.is_err() { return },
                 changed = self.applied.changed() => if changed.is_err() { return },
                 changed = self.certified.changed() => if changed.is_err() { return },
+                changed = self.waiting.changed(), if pause.is_some() => if changed.is_err() { return },
                 () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
                 Some(outcome) = next(&mut self.lead), if flying => self.landed(outcome),
                 batch = self.batches.recv(), if ready || drops => {
@@ -99,17 +107,28 @@ impl Order {
                 alone_until: 0,
                 in_flight: FuturesOrdered::new(),
                 proposed: None,
+                crowd: 0,
+                idle_since: None,
             });
         }
     }
 
-    /// Until when the next proposal waits; none when it need not. A block costs every node the same few milliseconds
-    /// whatever is in it, so that many small ones would be slower for everyone: while one is under way the next gathers what
-    /// comes. Whoever comes when nothing is under way waits for nobody.
-    fn pause_until(&self) -> Option<Instant> {
-        let lead = self.lead.as_ref()?;
-        let idle = self.certified.borrow().height >= lead.height;
-        let until = lead.proposed.filter(|_| !idle)? + PROPOSE_EVERY;
+    /// Until when the next proposal waits; none when it need not. A block costs every node the same whatever is in it, so
+    /// that many small ones would be slower for everyone: while one is under way the next gathers what comes. When it is
+    /// certified its callers come back with their next, all within a moment: the first of a crowd waits for the others that
+    /// long, and whoever is alone for nobody.
+    fn pause_until(&mut self) -> Option<Instant> {
+        let waiting = self.waiting.borrow_and_update().transactions;
+        let certified = self.certified.borrow().height;
+        let lead = self.lead.as_mut()?;
+        let proposed = lead.proposed?;
+        let until = if certified < lead.height {
+            proposed + PROPOSE_EVERY
+        } else {
+            let idle_since = *lead.idle_since.get_or_insert_with(Instant::now);
+            let gathered = lead.crowd <= CROWD_MIN || waiting >= lead.crowd - lead.crowd / 4;
+            (!gathered).then_some(idle_since + GATHER_MAX)?
+        };
         (until > Instant::now()).then_some(until)
     }
 
@@ -156,6 +175,8 @@ impl Order {
                 lead.digest = header.digest();
                 lead.time = header.time;
                 lead.proposed = Some(Instant::now());
+                lead.crowd = batch.len();
+                lead.idle_since = None;
                 lead.alone_until = if alone { header.height } else { lead.alone_until };
             }
             // This header is signed: another one for its height would be a contradiction, so the term is over.

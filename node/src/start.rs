@@ -262,6 +262,7 @@ impl Parts {
             batches: to_order,
             wanted,
             taken: 0,
+            waiting: mempool_seen.clone(),
             consensus: self.consensus.clone(),
             leadership: leadership.clone(),
             applied: applied_seen.clone(),
