@@ -4,6 +4,8 @@ use crate::ProofError;
 use crate::hash::parse_hex;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 
 const PREFIX: &str = "ed25519:";
@@ -18,13 +20,9 @@ impl PublicKey {
         let array: [u8; 32] = bytes
             .try_into()
             .map_err(|_| ProofError::malformed("key", format!("{} bytes where 32 are needed", bytes.len())))?;
-        let key =
-            VerifyingKey::from_bytes(&array).map_err(|_| ProofError::malformed("key", "not a point of the curve"))?;
-        if key.is_weak() {
-            return Err(ProofError::malformed("key", "a weak key (small order)"));
-        }
-        if !is_canonical(&array) {
-            return Err(ProofError::malformed("key", "not in canonical encoding"));
+        if !ENROLLABLE.with_borrow(|keys| keys.contains(&array)) {
+            check_enrollable(&array)?;
+            ENROLLABLE.with_borrow_mut(|keys| remember(keys, array));
         }
         Ok(PublicKey(array))
     }
@@ -46,6 +44,32 @@ impl PublicKey {
         let key = VerifyingKey::from_bytes(&self.0).expect("checked when it was made");
         key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
+}
+
+/// Keys remembered by each thread.
+const ENROLLABLE_MAX: usize = 4_096;
+
+thread_local! {
+    /// Keys that were checked before: decompressing one costs more than reading the rest of the transaction it signed.
+    static ENROLLABLE: RefCell<HashSet<[u8; 32]>> = RefCell::default();
+}
+
+fn remember(keys: &mut HashSet<[u8; 32]>, key: [u8; 32]) {
+    if keys.len() >= ENROLLABLE_MAX {
+        keys.clear();
+    }
+    keys.insert(key);
+}
+
+fn check_enrollable(bytes: &[u8; 32]) -> Result<(), ProofError> {
+    let key = VerifyingKey::from_bytes(bytes).map_err(|_| ProofError::malformed("key", "not a point of the curve"))?;
+    if key.is_weak() {
+        return Err(ProofError::malformed("key", "a weak key (small order)"));
+    }
+    if !is_canonical(bytes) {
+        return Err(ProofError::malformed("key", "not in canonical encoding"));
+    }
+    Ok(())
 }
 
 /// Whether the y coordinate is below p = 2^255 - 19.
