@@ -209,7 +209,7 @@ impl Certify {
             Ok(Leaf::Seal(seal)) => seal,
             other => return Err(NodeError::Halted(format!("a checkpoint of size {size} ends in {other:?}"))),
         };
-        let index = self.reader.block(seal.height)?.map_or(0, |block| block.position.index);
+        let index = self.reader.position_of(seal.height)?.map_or(0, |position| position.index);
         let epochs = self.applied.borrow().epochs.clone();
         let organisations = epochs.trust.newest().membership.organisations.keys();
         let everyone = organisations.map(|name| self.tally.newest_of(name)).min().unwrap_or(0);

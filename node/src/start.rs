@@ -459,9 +459,9 @@ impl Parts {
         let no_seal = || NodeError::Halted(format!("no seal ends the log at size {size}"));
         let leaf = reader.leaf(size - 1)?.ok_or_else(no_seal)?;
         let Ok(Leaf::Seal(seal)) = Leaf::parse(&leaf) else { return Err(no_seal()) };
-        let block = reader.block(seal.height)?.ok_or_else(no_seal)?;
+        let position = reader.position_of(seal.height)?.ok_or_else(no_seal)?;
         let checkpoint = Checkpoint { origin: self.identity.genesis.origin(), size, root: reader.log_root(size)? };
-        Ok(Sealed { height: seal.height, index: block.position.index, checkpoint, epochs: epochs.clone() })
+        Ok(Sealed { height: seal.height, index: position.index, checkpoint, epochs: epochs.clone() })
     }
 }
 

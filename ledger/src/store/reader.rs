@@ -243,6 +243,13 @@ impl Reader {
         Ok(Some(StoredBlock { proposal, first: row.first, leaves, position }))
     }
 
+    /// The Raft position of a block, without the block.
+    pub fn position_of(&self, height: u64) -> Result<Option<Position>, KvError> {
+        let row = self.kv.get(BLOCKS, &number_key(height))?;
+        let row = row.map(|bytes| decode::<BlockRow>(BLOCKS, &bytes)).transpose()?;
+        Ok(row.map(|row| Position { term: row.raft_term, index: row.raft_index }))
+    }
+
     /// The newest version of a document, be it a deletion.
     pub fn document(&self, collection: &str, id: &str) -> Result<Option<Version>, KvError> {
         let row = self.kv.get(DOCUMENTS, &document_key(collection, id))?;
