@@ -192,9 +192,8 @@ impl Api {
         if of_version {
             return Err(Problem::field("proof", "a state proof is of a height, not of a version"));
         }
-        let kept = countersign_ledger::store::STATE_HEIGHTS_KEPT;
-        if height + kept <= self.door.progress.borrow().applied {
-            let detail = format!("height {height}: the state is provable for the newest {kept} heights");
+        if !self.reader.proves_state_at(height)? {
+            let detail = format!("height {height}: {}", countersign_ledger::store::STATE_KEPT);
             return Err(Problem::new("OUT_OF_RANGE", detail).at("height"));
         }
         let (reader, collection, id) = (self.reader.clone(), seen.collection.clone(), seen.id.clone());

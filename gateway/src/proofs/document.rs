@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::tiles::Plain;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use countersign_ledger::store::{Reader, STATE_HEIGHTS_KEPT};
+use countersign_ledger::store::{Reader, STATE_KEPT};
 
 type Document = Path<(String, String)>;
 
@@ -67,8 +67,8 @@ fn within(field: &'static str, height: u64, max: u64) -> Result<(), Refusal> {
 }
 
 fn provable(reader: &Reader, height: u64) -> Result<(), Refusal> {
-    if height.saturating_add(STATE_HEIGHTS_KEPT) <= reader.chain()?.height {
-        let reason = format!("height {height}: the state is provable for the newest {STATE_HEIGHTS_KEPT} heights");
+    if !reader.proves_state_at(height)? {
+        let reason = format!("height {height}: {}", STATE_KEPT);
         return Err(Refusal::field("height", reason));
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! Append blocks to the ledger on disk: one atomic write each.
 
-use super::commitment::commit;
 use super::kv::{Batch, Kv, KvError};
 use super::reader::{Reader, tree_node};
 use super::rows::*;
+use super::state_tree::{StateTree, Write};
 use super::{Position, RocksKv};
 use crate::execute::{Fate, MEMBERS_CURRENT, Writer};
 use crate::index::{IndexChanges, Move, Place};
@@ -24,6 +24,7 @@ pub struct Ledger {
     genesis: Hash,
     executor: Executor,
     frontier: Frontier,
+    state: StateTree,
     chain: Chain,
     position: Option<Position>,
 }
@@ -58,7 +59,9 @@ impl Ledger {
         let frontier = Frontier::load(tip.size, |level, index| tree_node(&*kv, level, index))?;
         let chain = tip.chain()?;
         let position = tip.position();
-        Ok(Ledger { kv, genesis: genesis.hash(), executor: Executor::new(genesis.origin()), frontier, chain, position })
+        let state = StateTree::open(&*kv, chain.height, state_root(&*kv, &chain)?)?;
+        let executor = Executor::new(genesis.origin());
+        Ok(Ledger { kv, genesis: genesis.hash(), executor, frontier, state, chain, position })
     }
 
     fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
@@ -68,8 +71,8 @@ impl Ledger {
         let hash = genesis.hash();
         let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };
         let frontier = Frontier::load(0, |level, index| tree_node(&*kv, level, index))?;
-        let mut ledger =
-            Ledger { kv, genesis: hash, executor: Executor::new(genesis.origin()), frontier, chain, position: None };
+        let (executor, state) = (Executor::new(genesis.origin()), StateTree::empty());
+        let mut ledger = Ledger { kv, genesis: hash, executor, frontier, state, chain, position: None };
         ledger.append_genesis(genesis)?;
         Ok(ledger)
     }
@@ -112,7 +115,7 @@ impl Ledger {
 
     /// A handle to read with; any number, on any thread.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.kv.clone(), self.genesis)
+        Reader::new(self.kv.clone(), self.genesis, self.state.trees())
     }
 
     /// Where the chain stands.
@@ -183,7 +186,7 @@ impl Ledger {
     }
 
     fn put_versions(
-        &self,
+        &mut self,
         height: u64,
         versions: &[Written],
         batch: &mut Batch,
@@ -203,7 +206,8 @@ impl Ledger {
             batch.put(DOCUMENTS, document_key(&record.collection, &record.id), row);
             newest.insert((&record.collection[..], &record.id[..]), version);
         }
-        commit(&*self.kv, height, newest.into_values(), batch)
+        let write = |version: &Arc<Version>| Write { key: version.record.state_key(), record: version.hash };
+        Ok(self.state.commit(&*self.kv, height, newest.into_values().map(write), batch)?)
     }
 
     /// What holds a unique key now, and what was indexed from when until when. A row that ends is moved to where it says
@@ -262,6 +266,7 @@ impl Ledger {
         self.chain = Chain { height, digest, time, size, seal: seal_hash };
         batch.put(META, TIP, self.tip_row(position).encode_to_vec());
         self.kv.write(batch)?;
+        self.state.written(height);
         self.position = position;
         Ok(self.frontier.root())
     }
@@ -277,6 +282,16 @@ impl Ledger {
             raft_term: position.map_or(0, |p| p.term),
             raft_index: position.map_or(0, |p| p.index),
         }
+    }
+}
+
+/// The root of the state after the chain's last block, as its seal has it.
+fn state_root(kv: &dyn Kv, chain: &Chain) -> Result<Hash, LedgerError> {
+    let missing = || KvError::Corrupt { family: LEAVES, message: "the log does not end in a seal".into() };
+    let leaf = kv.get(LEAVES, &number_key(chain.size - 1))?.ok_or_else(missing)?;
+    match Leaf::parse(&leaf)? {
+        Leaf::Seal(seal) => Ok(seal.state),
+        _ => Err(missing().into()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Keep the ledger on disk: one atomic write a block.
 
-mod commitment;
 pub mod kv;
 mod ledger;
 mod memory;
@@ -8,13 +7,14 @@ mod reader;
 mod rocks;
 mod rows;
 mod seek;
+mod state_tree;
 
-pub use commitment::STATE_HEIGHTS_KEPT;
 pub use ledger::{Appended, Ledger, open_database};
 pub use memory::MemoryKv;
 pub use reader::{Change, FoundTransaction, KeptCosignature, Reader, RejectionDetail, StoredBlock};
 pub use rocks::RocksKv;
 pub use seek::{Entry, Seek};
+pub use state_tree::{STATE_HEIGHTS_KEPT, STATE_KEPT, STATE_WRITES_KEPT};
 
 /// Where an entry stands in the Raft log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

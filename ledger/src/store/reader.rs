@@ -1,9 +1,9 @@
 //! Read a ledger: blocks, leaves, transactions, documents, history, certificates, proofs.
 
 use super::Position;
-use super::commitment::way;
 use super::kv::{Batch, Kv, KvError};
 use super::rows::*;
+use super::state_tree::{STATE_HEIGHTS_KEPT, STATE_WRITES_KEPT, StateTrees};
 use crate::execute::MEMBERS_CURRENT;
 use crate::state::{IdUse, Version};
 use crate::{Chain, LedgerError, Violation};
@@ -14,6 +14,7 @@ use countersign_proof::{
     consistency_proof, inclusion_proof, log_root, plain_hash, state_key,
 };
 use prost::Message;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Evidence files that a node keeps.
@@ -24,6 +25,7 @@ pub const EVIDENCE_MAX: usize = 256;
 pub struct Reader {
     kv: Arc<dyn Kv>,
     genesis: Hash,
+    states: StateTrees,
 }
 
 /// A transaction with what became of it.
@@ -106,8 +108,8 @@ impl LogTree for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash) -> Reader {
-        Reader { kv, genesis }
+    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash, states: StateTrees) -> Reader {
+        Reader { kv, genesis, states }
     }
 
     pub(super) fn kv(&self) -> &dyn Kv {
@@ -388,6 +390,28 @@ impl Reader {
         })
     }
 
+    /// What was the record of each document after `height` that was written from then until after `last`.
+    fn records_before(&self, height: u64, last: u64) -> Result<BTreeMap<Hash, Option<Hash>>, KvError> {
+        let mut before = BTreeMap::new();
+        for change in self.changes(height + 1, 0, last, usize::MAX)? {
+            let record = change.version.record;
+            before.entry(record.state_key()).or_insert(record.previous);
+        }
+        Ok(before)
+    }
+
+    /// Whether the state after `height` can be proved: it is one of the newest [`STATE_HEIGHTS_KEPT`], and no more than
+    /// [`STATE_WRITES_KEPT`] versions were written since.
+    pub fn proves_state_at(&self, height: u64) -> Result<bool, KvError> {
+        let tip = self.chain()?.height;
+        if height.saturating_add(STATE_HEIGHTS_KEPT) <= tip {
+            return Ok(false);
+        }
+        let Some(nearest) = self.states.nearest(height).filter(|nearest| *nearest > height) else { return Ok(true) };
+        let (from, to) = (pair_key(height + 1, 0), pair_key(nearest + 1, 0));
+        Ok(self.kv.scan(CHANGES, &from, &to, STATE_WRITES_KEPT + 1)?.len() <= STATE_WRITES_KEPT)
+    }
+
     /// The root over the first `size` leaves.
     pub fn log_root(&self, size: u64) -> Result<Hash, KvError> {
         log_root(self, size)
@@ -498,7 +522,13 @@ impl Reader {
         let Some(receipt) = self.receipt(seal.index())? else {
             return Ok(None);
         };
-        let (end, siblings) = way(&*self.kv, height, &state_key(collection, id))?;
+        if !self.proves_state_at(height)? {
+            return Err(LedgerError::StateTree(format!("height {height} is too far back to be proved")));
+        }
+        let before = |last| self.records_before(height, last);
+        let Some((end, siblings)) = self.states.way(&*self.kv, height, &state_key(collection, id), before)? else {
+            return Ok(None);
+        };
         let version = self.document_at(collection, id, height)?;
         let neighbour = end.filter(|_| version.is_none());
         let (record, salt, value) = match version {

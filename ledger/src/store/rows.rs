@@ -32,10 +32,8 @@ pub(crate) const HOLDERS: Family = "holders";
 pub(crate) const INDEXED: Family = "indexed";
 /// Public keys that have ever stood on the ledger.
 pub(crate) const KEYS: Family = "keys";
-/// Nodes of the state tree.
-pub(crate) const STATE_NODES: Family = "state_nodes";
-/// Nodes of the state tree that newer ones replaced, by the height that did.
-pub(crate) const STATE_STALE: Family = "state_stale";
+/// Depth and path to a page of the newest state tree.
+pub(crate) const STATE_PAGES: Family = "state_pages";
 /// Tree size to the note of a certified checkpoint.
 pub(crate) const CERTIFICATES: Family = "certificates";
 /// Tree size and node to a [`CosignatureRow`].
@@ -48,7 +46,7 @@ pub(crate) const COSIGNED: Family = "cosigned";
 pub(crate) const META: Family = "meta";
 
 /// Every family of the ledger database.
-pub(crate) const FAMILIES: [Family; 19] = [
+pub(crate) const FAMILIES: [Family; 18] = [
     BLOCKS,
     LEAVES,
     TREE,
@@ -61,8 +59,7 @@ pub(crate) const FAMILIES: [Family; 19] = [
     HOLDERS,
     INDEXED,
     KEYS,
-    STATE_NODES,
-    STATE_STALE,
+    STATE_PAGES,
     CERTIFICATES,
     COSIGNATURES,
     EVIDENCE,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use countersign_consensus::ConsensusError;
 use countersign_gateway::{Caller, Sighted};
 use countersign_ledger::Version;
-use countersign_ledger::store::StoredBlock;
+use countersign_ledger::store::{STATE_HEIGHTS_KEPT, STATE_KEPT, StoredBlock};
 use countersign_p2p::Lane;
 use countersign_proof::{Hash, Limits, SealLeaf, Transaction, check_document_id};
 use countersign_proto::v1::{self, Consistency, get_document_request::At, get_receipt_request::Of};
@@ -162,10 +162,8 @@ impl Api {
             let detail = "a state proof is of a height, not of a version: ask by height";
             return Err(Refusal::field("PROOF_UNAVAILABLE", "with_proof", detail));
         }
-        let kept = countersign_ledger::store::STATE_HEIGHTS_KEPT;
-        if height + kept <= self.applied.borrow().chain.height {
-            let detail = format!("the state is provable for the newest {kept} heights");
-            return Err(Refusal::field("PROOF_UNAVAILABLE", "height", detail).fact("limit", kept));
+        if !self.reader.proves_state_at(height)? {
+            return Err(Refusal::field("PROOF_UNAVAILABLE", "height", STATE_KEPT).fact("limit", STATE_HEIGHTS_KEPT));
         }
         let proof = self.reader.state_proof(&request.collection, &request.id, height)?;
         let not_yet =
