@@ -1,10 +1,11 @@
 //! Print how long an event takes: from when its transaction was due at one organisation to its arrival at the others.
 
+use crate::Failure;
+use crate::latency::Latencies;
 use crate::listen::listen;
-use crate::load::Load;
+use crate::setup::Stage;
 use clap::Args;
-use countersign_testnet::{Network, NodeRecord, Options, operations_account};
-use std::error::Error;
+use countersign_testnet::{Network, NodeRecord, operations_account};
 use std::time::Duration;
 
 /// Transactions of 256-byte documents are handed in at a fixed rate, in turn at every organisation's node, whether the
@@ -24,15 +25,12 @@ pub struct Arguments {
 }
 
 /// Starts a network, and prints two lines a round.
-pub fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    // The SDK makes its connections on the runtime around it.
-    let _context = runtime.enter();
-    let mut network = Network::start(Options { organisations: arguments.organisations, ..Options::default() })?;
-    let mut load = Load::prepare(&mut network)?;
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Stage { mut load, network, runtime } = Stage::start(arguments.organisations, arguments.organisations)?;
     let keys = (0..arguments.organisations).map(|n| api_key(&network, n)).collect::<Result<Vec<_>, _>>()?;
+    println!("{}", crate::records::IN_WORDS);
     println!(
-        "{} organisations, 256-byte documents, certified events at all the other organisations, {} s a round",
+        "{} organisations, certified events at all the other organisations, {} s a round",
         arguments.organisations, arguments.seconds
     );
     println!(
@@ -49,26 +47,20 @@ pub fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// A key to listen at node `n` over HTTP.
-fn api_key(network: &Network, n: usize) -> Result<String, Box<dyn Error>> {
+fn api_key(network: &Network, n: usize) -> Result<String, Failure> {
     let NodeRecord { organisation, folder, .. } = &network.nodes()[n];
     let (account, folder) = (operations_account(organisation), folder.display().to_string());
     let create = ["api-key", "create", "--folder", &folder, "--account", &account, "--read", "*"];
     Ok(network.cli(&account, &create)?.ok()?.stdout.trim().to_owned())
 }
 
-fn print_latencies(over: &str, rate: u32, latencies: &[Duration]) {
-    let at = |share: f64| {
-        let place = (latencies.len() as f64 * share) as usize;
-        latencies
-            .get(place.min(latencies.len().saturating_sub(1)))
-            .map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
-    };
+fn print_latencies(over: &str, rate: u32, latencies: &Latencies) {
     println!(
         "{over:>6} {rate:>6} {:>9} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
-        latencies.len(),
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0)
+        latencies.answered(),
+        latencies.ms(0.5),
+        latencies.ms(0.99),
+        latencies.ms(0.999),
+        latencies.ms(1.0)
     );
 }

@@ -1,15 +1,18 @@
 //! Hand transactions in at a fixed rate, and note when their events arrive at the other organisations.
 
-use crate::load::{COLLECTION, Load, TIMEOUT};
+use crate::Failure;
+use crate::drive::{Drive, Pace};
+use crate::latency::{Latencies, Window};
+use crate::load::Load;
+use crate::records::{COLLECTION, number_of};
 use countersign_client::v1::event::What;
-use countersign_client::{BulkOptions, Client, Level};
+use countersign_client::{Client, Level};
 use countersign_testnet::{Network, NodeRecord};
-use std::error::Error;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 /// How long the last event may take, and the first line of a stream.
 const LAST_WITHIN: Duration = Duration::from_secs(30);
@@ -25,9 +28,10 @@ struct Arrived {
 }
 
 /// Latencies of one round, the smallest first.
+#[derive(Default)]
 pub struct Round {
-    pub grpc: Vec<Duration>,
-    pub sse: Vec<Duration>,
+    pub grpc: Latencies,
+    pub sse: Latencies,
 }
 
 /// Hands `rate` transactions a second in for so long. Errs when one is not certified, or an event does not come.
@@ -37,76 +41,41 @@ pub async fn listen(
     keys: &[String],
     rate: u32,
     lasts: Duration,
-) -> Result<Round, Box<dyn Error>> {
+) -> Result<Round, Failure> {
     let nodes = load.clients.len();
     let (first, count) = (load.next + 1, u64::from(rate) * lasts.as_secs());
-    let mut rows = Vec::new();
-    // In turn: transaction k is handed in at node k mod n.
-    for k in 0..count {
-        rows.push(load.sign_one(k as usize % nodes)?);
-    }
+    // In turn: transaction k is signed by an account of organisation k mod n and handed in at its node.
+    let rows = load.sign(count as usize, nodes)?;
     let (arrivals, mut arrived) = mpsc::channel(65_536);
     let mut listeners = Vec::new();
     for (n, node) in network.nodes().iter().enumerate() {
-        listeners.push(tokio::spawn(over_grpc(load.clients[n].0.clone(), n, arrivals.clone())));
+        listeners.push(tokio::spawn(over_grpc(load.clients[n].clone(), n, arrivals.clone())));
         listeners.push(tokio::spawn(over_sse(node.clone(), keys[n].clone(), n, arrivals.clone())));
     }
     drop(arrivals);
     let begin = Instant::now() + LEAD;
     let due = |k: u64| begin + Duration::from_secs(1) * (k as u32) / rate;
-    let mut feeds = Vec::new();
-    let mut submitting = Vec::new();
-    for (client, _, _) in &load.clients {
-        let (feed, fed) = mpsc::channel(4_096);
-        let (results, known) = mpsc::channel(4_096);
-        let options = BulkOptions { level: Level::Certified, in_flight: 4_096, rate: None, timeout: TIMEOUT };
-        let client = client.clone();
-        submitting.push(tokio::spawn(async move { client.submit_bulk(fed, results, options).await }));
-        submitting.push(tokio::spawn(certified(known)));
-        feeds.push(feed);
-    }
-    tokio::spawn(async move {
-        for (k, row) in rows.into_iter().enumerate() {
-            sleep_until(begin + Duration::from_secs(1) * (k as u32) / rate).await;
-            if feeds[k % feeds.len()].send(row).await.is_err() {
-                return;
-            }
-        }
-    });
-    let mut round = Round { grpc: Vec::new(), sse: Vec::new() };
+    let drive = Drive { pace: Pace::Open { rate: rate.into() }, level: Level::Certified, lasts };
+    let clients = load.clients.clone();
+    let submitting = tokio::spawn(async move { drive.run_from(begin.into_std(), &clients, rows).await });
+    let within = lasts + LEAD + LAST_WITHIN;
+    let all = Window { begin: begin.into_std(), end: (begin + within).into_std() };
+    let mut round = Round::default();
     // Each transaction is heard of at every organisation but the one that handed it in, in both ways.
     for _ in 0..2 * count * (nodes as u64) {
-        let within = lasts + LEAD + LAST_WITHIN;
         let Arrived { over_sse, node, number, at } =
             timeout(within, arrived.recv()).await.map_err(|_| "an event did not come")?.ok_or("a stream ended")?;
         let k = number.checked_sub(first).ok_or("an event of an earlier round")?;
         if k as usize % nodes != node {
             let latencies = if over_sse { &mut round.sse } else { &mut round.grpc };
-            latencies.push(at.saturating_duration_since(due(k)));
+            latencies.add(all, at.into_std(), at.saturating_duration_since(due(k)));
         }
     }
-    for submitted in submitting {
-        submitted.await?.map_err(|e| e.to_string())?;
-    }
+    submitting.await??.all_applied()?;
     listeners.iter().for_each(|listener| listener.abort());
     round.grpc.sort();
     round.sse.sort();
     Ok(round)
-}
-
-/// Errs when a transaction was not certified.
-async fn certified(
-    mut known: mpsc::Receiver<countersign_client::BulkResult>,
-) -> Result<(), countersign_client::ClientError> {
-    while let Some(result) = known.recv().await {
-        result.result?;
-    }
-    Ok(())
-}
-
-/// `record-000000123` to 123.
-fn number_of(id: &str) -> Option<u64> {
-    id.strip_prefix("record-")?.parse().ok()
 }
 
 async fn over_grpc(client: Client, node: usize, arrivals: mpsc::Sender<Arrived>) {

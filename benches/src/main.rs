@@ -1,16 +1,32 @@
 //! Print numbers, each by a command of its own.
 
+mod charts;
+mod checked;
+mod drive;
 mod events;
+mod http;
 mod indexes;
+mod latency;
 mod listen;
 mod load;
 mod log;
+mod machine;
 mod network;
+mod peers;
 mod proofs;
+mod records;
+mod report;
+mod setup;
+mod snapshot;
+mod targets;
 mod usage;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
+use std::path::PathBuf;
+
+/// Why a bench has no numbers.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// Print numbers; each script in benches/ runs one of these commands
 #[derive(Parser)]
@@ -21,8 +37,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Certified transactions a second of a network of separate processes, in a closed loop
+    /// Throughput, latency, CPU, memory and disk of a network of separate processes under load
     Network(network::Arguments),
+    /// Draw the charts of a file that `network --json` wrote
+    Charts {
+        /// The file
+        file: PathBuf,
+        /// The folder for the charts
+        folder: PathBuf,
+    },
     /// How long a certified event takes to the other organisations, at a fixed rate of transactions
     Events(events::Arguments),
     /// What unique keys and indexes cost a write and save a read
@@ -31,9 +54,10 @@ enum Command {
     Proofs(proofs::Arguments),
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     match Arguments::parse().command {
         Command::Network(arguments) => network::run(arguments),
+        Command::Charts { file, folder } => charts::draw(&report::Report::read(&file)?, &folder),
         Command::Events(arguments) => events::run(arguments),
         Command::Indexes(arguments) => {
             indexes::run(&arguments);

@@ -12,7 +12,7 @@ pub(crate) async fn metrics(State(explorer): State<Explorer>) -> Response {
     (type_and_version, exposition(&explorer.view(), explorer.trouble().is_none())).into_response()
 }
 
-/// Every number of the view. All are gauges: they are read from the node, never counted here.
+/// Every number of the view: read from the node, never counted here.
 fn exposition(view: &NodeView, healthy: bool) -> String {
     let mut page = Page::default();
     let build = [("node", &view.node[..]), ("origin", &view.origin), ("release", &view.release)];
@@ -32,6 +32,7 @@ fn exposition(view: &NodeView, healthy: bool) -> String {
     page.number("mempool_bytes", "Bytes of transactions that wait to be proposed.", view.mempool_bytes);
     peers(&mut page, &view.peers);
     witnesses(&mut page, &view.witnesses);
+    stations(&mut page, &view.station_microseconds);
     page.text
 }
 
@@ -66,6 +67,13 @@ fn witnesses(page: &mut Page, witnesses: &[WitnessView]) {
     page.gauge("witness_cosigned_size", "The largest tree size that a witness outside cosigned.", &samples);
 }
 
+fn stations(page: &mut Page, stations: &[(&str, u64)]) {
+    let labelled: Vec<_> = stations.iter().map(|(station, spent)| ([("station", *station)], *spent)).collect();
+    let samples: Vec<_> = labelled.iter().map(|(labels, spent)| (&labels[..], *spent)).collect();
+    let help = "CPU time of each station since the node started; what serves the API is not among them.";
+    page.samples("counter", "station_cpu_microseconds_total", help, &samples);
+}
+
 /// A sample: its labels and its value.
 type Sample<'a> = (&'a [(&'a str, &'a str)], u64);
 
@@ -80,8 +88,12 @@ impl Page {
     }
 
     fn gauge(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) {
+        self.samples("gauge", name, help, samples);
+    }
+
+    fn samples(&mut self, kind: &str, name: &str, help: &str, samples: &[Sample<'_>]) {
         let text = &mut self.text;
-        let head = writeln!(text, "# HELP countersign_{name} {help}\n# TYPE countersign_{name} gauge");
+        let head = writeln!(text, "# HELP countersign_{name} {help}\n# TYPE countersign_{name} {kind}");
         head.expect("a string takes all");
         for (labels, value) in samples {
             let labels: Vec<String> =

@@ -43,6 +43,8 @@ pub struct NodeView {
     pub mempool_transactions: u64,
     /// Their bytes.
     pub mempool_bytes: u64,
+    /// Microseconds of CPU that each station has used since the node started.
+    pub station_microseconds: Vec<(&'static str, u64)>,
     /// Whether the node does its work: what `/health` answers.
     pub healthy: bool,
     /// Why it does not, one sentence; empty when it does.

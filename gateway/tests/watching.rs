@@ -40,7 +40,8 @@ fn samples(text: &str) -> BTreeMap<String, u64> {
             family = help.split_once(' ').expect(line).0;
             assert!(family.starts_with("countersign_"), "{line}");
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-            assert_eq!(kind, format!("{family} gauge"));
+            let counts = family.ends_with("_total");
+            assert_eq!(kind, format!("{family} {}", if counts { "counter" } else { "gauge" }));
         } else {
             let (series, value) = line.rsplit_once(' ').expect(line);
             let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
@@ -78,6 +79,7 @@ async fn metrics_give_every_number_of_the_view() {
         ("countersign_missing_organisations", 1),
         ("countersign_mempool_transactions", 7),
         ("countersign_mempool_bytes", 4096),
+        ("countersign_station_cpu_microseconds_total{station=\"apply\"}", 25),
         ("countersign_peers", 3),
         ("countersign_peers_connected", 2),
         ("countersign_peer_connected{peer=\"dock.example/1\",connection=\"bulk\"}", 0),

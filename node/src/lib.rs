@@ -29,6 +29,7 @@ mod left_out;
 pub mod limits;
 mod members;
 mod mempool;
+mod metered;
 #[cfg(feature = "byzantine")]
 mod misbehave;
 mod order;

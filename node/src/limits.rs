@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// Transactions this node owns: taken from callers and not answered yet.
-pub const OWNED_MAX: usize = 16_384;
+/// Transactions this node owns: taken from callers and not answered yet. Of all nodes together about as many as the network
+/// orders in a second or two: whoever comes later is told so at once, rather than after his patience.
+pub const OWNED_MAX: usize = 4_096;
 /// Bytes of the transactions this node owns.
 pub const OWNED_BYTES_MAX: usize = 64 << 20;
 /// Transactions waiting for their order on the leader.

@@ -6,6 +6,7 @@ use crate::frames::*;
 use crate::left_out::Complaints;
 use crate::limits::{COSIGNATURES_WAITING_MAX, ECHOES_TOLD_MAX, ECHOES_WAITING_MAX};
 use crate::members::Members;
+use crate::metered::Meters;
 use crate::sign::Heard;
 use crate::submit::Submission;
 use crate::verifier::{Candidate, Fault, Verified, Verifier};
@@ -62,18 +63,23 @@ impl Asked {
         let answers = Arc::new(answers);
         let Asked { raft, forwards, mut cosignature, cosignatures, blocks, .. } = self;
         let Asked { read_index, raft_id, echo, own, evidence, complaint, .. } = self;
-        serve(raft, answers.clone(), |a, from, body| async move { a.raft(&from, body).await });
-        serve(forwards, answers.clone(), |a, _, body| async move { a.forwarded(body).await });
-        serve(cosignatures, answers.clone(), |a, _, body| async move {
+        serve("service_raft", raft, answers.clone(), |a, from, body| async move { a.raft(&from, body).await });
+        serve("service_forward", forwards, answers.clone(), |a, _, body| async move { a.forwarded(body).await });
+        serve("service_other", cosignatures, answers.clone(), |a, _, body| async move {
             certify::serve(&a.reader, body).map_err(|e| e.to_string()).map(Some)
         });
-        serve(blocks, answers.clone(), |a, _, body| async move {
+        serve("service_other", blocks, answers.clone(), |a, _, body| async move {
             catch_up::serve(&a.reader, body).map_err(|e| e.to_string()).map(Some)
         });
-        serve(read_index, answers.clone(), |a, _, _| async move { a.read_index().await });
-        serve(raft_id, answers.clone(), |a, from, _| async move { a.raft_id(&from) });
-        serve(own, answers.clone(), |a, from, _| async move { a.own(&from) });
-        serve(complaint, answers.clone(), |a, from, body| async move { a.complained(&from, body).await });
+        serve("service_other", read_index, answers.clone(), |a, _, _| async move { a.read_index().await });
+        serve("service_other", raft_id, answers.clone(), |a, from, _| async move { a.raft_id(&from) });
+        serve("service_other", own, answers.clone(), |a, from, _| async move { a.own(&from) });
+        serve(
+            "service_other",
+            complaint,
+            answers.clone(),
+            |a, from, body| async move { a.complained(&from, body).await },
+        );
         tokio::spawn(hear(echo, answers.echoes.clone()));
         tokio::spawn(be_told(evidence, answers.suspicions.clone()));
         while let Some(Incoming { body, from, .. }) = cosignature.recv().await {
@@ -125,12 +131,13 @@ pub(crate) struct Answers {
     pub(crate) complaints: Complaints,
     pub(crate) submissions: mpsc::Sender<Submission>,
     pub(crate) limits: Limits,
+    pub(crate) meters: Meters,
 }
 
 /// The answer, `None` for "busy, ask again", or why there is none.
 type Answer = Result<Option<Bytes>, String>;
 
-fn serve<F, A>(mut incoming: mpsc::Receiver<Incoming>, answers: Arc<Answers>, answer: F)
+fn serve<F, A>(station: &'static str, mut incoming: mpsc::Receiver<Incoming>, answers: Arc<Answers>, answer: F)
 where
     F: Fn(Arc<Answers>, String, Bytes) -> A + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -139,7 +146,7 @@ where
         let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
         while let Some(Incoming { from, body, reply, .. }) = incoming.recv().await {
             let Ok(permit) = under_way.clone().acquire_owned().await else { return };
-            let answering = answer(answers.clone(), from, body);
+            let answering = answers.meters.meter(station, answer(answers.clone(), from, body));
             tokio::spawn(async move {
                 let answered = answering.await;
                 if let Some(reply) = reply {

@@ -17,6 +17,7 @@ use crate::left_out::Complaints;
 use crate::limits::*;
 use crate::members::{self, Members};
 use crate::mempool::{Mempool, MempoolSize};
+use crate::metered::Meters;
 use crate::order::Order;
 use crate::publish::Publish;
 use crate::purge::Purge;
@@ -214,6 +215,7 @@ impl Parts {
         let signer = self.signer(&reader, &members_seen)?;
         let (suspicions, suspected) = self.suspicion;
         let complaints = Complaints::default();
+        let meters = Meters::default();
 
         let answers = Answers {
             consensus: self.consensus.clone(),
@@ -228,6 +230,7 @@ impl Parts {
             complaints: complaints.clone(),
             submissions: submissions.clone(),
             limits,
+            meters: meters.clone(),
         };
         tokio::spawn(self.asked.run(answers));
 
@@ -348,41 +351,35 @@ impl Parts {
         let on = &self.seams.stations;
         let mut stations = JoinSet::new();
         let following = members::run(reader.clone(), applied_seen.clone(), members, directory, self.consensus.clone());
-        stations.spawn_on(following, on);
-        stations.spawn_on(submit.run(), on);
-        stations.spawn_on(
-            async {
-                mempool.run().await;
-                Ok(())
-            },
-            on,
-        );
+        stations.spawn_on(meters.meter("members", following), on);
+        stations.spawn_on(meters.meter("submit", submit.run()), on);
+        let mempool = async {
+            mempool.run().await;
+            Ok(())
+        };
+        stations.spawn_on(meters.meter("mempool", mempool), on);
         if let Some(order) = order {
-            stations.spawn_on(
-                async {
-                    order.run().await;
-                    Ok(())
-                },
-                on,
-            );
+            let order = async {
+                order.run().await;
+                Ok(())
+            };
+            stations.spawn_on(meters.meter("order", order), on);
         }
-        stations.spawn_on(apply.run(), on);
-        stations.spawn_on(sign.run(), on);
-        stations.spawn_on(certify.run(), on);
-        stations.spawn_on(accuse.run(), on);
+        stations.spawn_on(meters.meter("apply", apply.run()), on);
+        stations.spawn_on(meters.meter("sign", sign.run()), on);
+        stations.spawn_on(meters.meter("certify", certify.run()), on);
+        stations.spawn_on(meters.meter("accuse", accuse.run()), on);
         let (told, progress) = watch::channel(Progress::default());
         let (applied, certified) = (applied_seen.clone(), certified_seen.clone());
         let mut publish = Publish { applied, certified, published, progress: told };
         // Whoever reads from now on sees what is there already.
         publish.tell();
-        stations.spawn_on(
-            async {
-                publish.run().await;
-                Ok(())
-            },
-            on,
-        );
-        stations.spawn_on(purge.run(), on);
+        let publish = async {
+            publish.run().await;
+            Ok(())
+        };
+        stations.spawn_on(meters.meter("publish", publish), on);
+        stations.spawn_on(meters.meter("purge", purge.run()), on);
 
         let governing = applied_seen.clone();
         let governed: Governed = Arc::new(move || governing.borrow().governed_height);
@@ -419,6 +416,7 @@ impl Parts {
             not_signing: not_signing_seen,
             accusations: accusations_seen,
             distrust: self.distrust,
+            meters,
         };
         Ok(Node { api, stations })
     }

@@ -14,7 +14,10 @@ const VIEW_EVERY: Duration = Duration::from_millis(250);
 pub(crate) async fn run(api: Api, cosigned: watch::Receiver<Cosigned>, views: watch::Sender<Arc<NodeView>>) {
     while !views.is_closed() {
         match api.status() {
-            Ok(status) => drop(views.send_replace(Arc::new(view(status, &cosigned.borrow())))),
+            Ok(status) => drop(views.send_replace(Arc::new(NodeView {
+                station_microseconds: api.meters.microseconds(),
+                ..view(status, &cosigned.borrow())
+            }))),
             Err(refusal) => views.send_modify(|view| {
                 let view = Arc::make_mut(view);
                 view.healthy = false;
@@ -50,6 +53,7 @@ fn view(status: v1::Status, cosigned: &Cosigned) -> NodeView {
         mempool_transactions: status.mempool_transactions,
         mempool_bytes: status.mempool_bytes,
         leader: healthy.then_some(status.leader),
+        station_microseconds: Vec::new(),
         healthy,
         reason: if healthy { String::new() } else { "no leader is known".to_owned() },
     }

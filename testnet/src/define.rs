@@ -11,11 +11,22 @@ impl Network {
     /// and as many others approve as make a quorum.
     pub fn define_collection(&self, collection: &str, schema: &Path) -> Result<(), TestnetError> {
         let organisations: Vec<&str> = self.nodes().iter().map(|node| node.organisation.as_str()).collect();
-        let (writers, schema) = (organisations.join(","), schema.to_string_lossy());
-        let mut arguments: Vec<String> =
-            ["collection", "define", "--name", collection, "--schema", &schema, "--write", &writers]
-                .map(str::to_owned)
-                .to_vec();
+        self.define(collection, schema, ["--write", &organisations.join(",")])
+    }
+
+    /// The same, under the access rule in a file.
+    pub fn define_collection_under(&self, collection: &str, schema: &Path, access: &Path) -> Result<(), TestnetError> {
+        self.define(collection, schema, ["--access", text(access)])
+    }
+
+    fn define(&self, collection: &str, schema: &Path, access: [&str; 2]) -> Result<(), TestnetError> {
+        let organisations: Vec<&str> = self.nodes().iter().map(|node| node.organisation.as_str()).collect();
+        let schema = schema.to_string_lossy();
+        let mut arguments: Vec<String> = ["collection", "define", "--name", collection, "--schema", &schema]
+            .into_iter()
+            .chain(access)
+            .map(str::to_owned)
+            .collect();
         for organisation in &organisations[1..self.quorum()?] {
             let account = governance_account(organisation);
             let key = self.layout().account_key(&account);

@@ -187,6 +187,7 @@ impl Network {
             witnesses: Vec::new(),
             mempool_transactions: 7,
             mempool_bytes: 4096,
+            station_microseconds: vec![("apply", 25), ("order", 7)],
             healthy: true,
             reason: String::new(),
         }

@@ -20,6 +20,7 @@ use crate::cursors::{Applied, Certified};
 use crate::distrust::Distrust;
 use crate::members::Members;
 use crate::mempool::MempoolSize;
+use crate::metered::Meters;
 use crate::submit::Submission;
 use crate::verifier::Verifier;
 use countersign_consensus::Consensus;
@@ -62,6 +63,7 @@ pub(crate) struct Api {
     pub(crate) not_signing: watch::Receiver<String>,
     pub(crate) accusations: watch::Receiver<Arc<Vec<Accusation>>>,
     pub(crate) distrust: Distrust,
+    pub(crate) meters: Meters,
 }
 
 type Streamed<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;

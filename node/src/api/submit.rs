@@ -28,20 +28,21 @@ impl Api {
             ms => Duration::from_millis(ms.into()).min(WAIT_MAX),
         };
         let deadline = Instant::now() + wait;
-        let transaction =
-            Transaction::parse(request.transaction, self.reader.genesis_ref(), self.limits.transaction_bytes as usize)?;
         let overloaded = |what: &str, limit: usize| {
             let detail = format!("this node owns as many {what} as it may ({limit}); try again");
             Refusal::new("OVERLOADED", detail).retry(RETRY).fact("limit", limit)
         };
         let permit =
             self.owned.clone().try_acquire_owned().map_err(|_| overloaded("unanswered transactions", OWNED_MAX))?;
-        let bytes = u32::try_from(transaction.bytes.len()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(request.transaction.len()).unwrap_or(u32::MAX);
         let _bytes = self
             .owned_bytes
             .clone()
             .try_acquire_many_owned(bytes)
             .map_err(|_| overloaded("bytes of unanswered transactions", OWNED_BYTES_MAX))?;
+        // Only now: whoever is refused for want of room costs us no reading.
+        let transaction =
+            Transaction::parse(request.transaction, self.reader.genesis_ref(), self.limits.transaction_bytes as usize)?;
         let id = transaction.id;
         let candidates = vec![Candidate::Read(Box::new(transaction))];
         let sorted = self.verifier.verify(candidates, self.limits.transaction_bytes as usize).await;
