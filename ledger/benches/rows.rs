@@ -13,7 +13,7 @@ use countersign_proof::{
     plain_hash,
 };
 use prost::Message;
-use rocksdb::{Cache, DB, Env, Options};
+use rocksdb::{BottommostLevelCompaction, Cache, CompactOptions, DB, Env, Options};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -158,11 +158,14 @@ fn sizes(path: &Path, transactions: f64) {
     let (options, families) = Options::load_latest(path, env, false, cache).expect("its options");
     let names: Vec<String> = families.iter().map(|family| family.name().to_owned()).collect();
     let db = DB::open_cf_descriptors(&options, path, families).expect("opens");
+    let mut whole = CompactOptions::default();
+    // Else files that only move down keep the compression of where they were.
+    whole.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
     let mut total = 0;
     for name in names {
         let family = db.cf_handle(&name).expect("it was listed");
         db.flush_cf(family).expect("flushes");
-        db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &whole);
         let bytes = db.property_int_value_cf(family, "rocksdb.live-sst-files-size").expect("a property").unwrap_or(0);
         let rows = db.property_int_value_cf(family, "rocksdb.estimate-num-keys").expect("a property").unwrap_or(0);
         total += bytes;

@@ -41,7 +41,7 @@ pub struct Appended {
 
 /// The database of a ledger in this folder.
 pub fn open_database(path: &Path) -> Result<RocksKv, KvError> {
-    RocksKv::open(path, &FAMILIES)
+    RocksKv::open_sought(path, &FAMILIES, &SOUGHT)
 }
 
 impl Ledger {

@@ -70,6 +70,9 @@ pub(crate) const FAMILIES: [Family; 19] = [
     META,
 ];
 
+/// The families that execution asks for what is mostly not there: a new id, a new document, a unique key nobody holds.
+pub(crate) const SOUGHT: [Family; 3] = [IDS, DOCUMENTS, HOLDERS];
+
 pub(crate) const TIP: &[u8] = b"tip";
 
 /// Where the ledger stands, and the Raft position that took it there.
