@@ -2,14 +2,15 @@
 
 use super::commitment::commit;
 use super::kv::{Batch, Kv, KvError};
-use super::reader::{Reader, tree_node};
+use super::log::{LogEdge, Roots};
+use super::reader::Reader;
 use super::rows::*;
 use super::{Position, RocksKv};
 use crate::execute::{Fate, MEMBERS_CURRENT, Writer};
 use crate::index::{IndexChanges, Move, Place};
 use crate::rejection::Rejection;
 use crate::state::{IdUse, Written};
-use crate::{Block, Chain, Definition, Executor, Frontier, Judged, LedgerError, StateReader, Version};
+use crate::{Block, Chain, Definition, Executor, Judged, LedgerError, StateReader, Version};
 use countersign_proof::{
     Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, leaf_hash,
 };
@@ -23,7 +24,8 @@ pub struct Ledger {
     kv: Arc<dyn Kv>,
     genesis: Hash,
     executor: Executor,
-    frontier: Frontier,
+    log: LogEdge,
+    roots: Arc<Roots>,
     chain: Chain,
     position: Option<Position>,
 }
@@ -55,10 +57,11 @@ impl Ledger {
             let found = hex::encode(&tip.genesis);
             return Err(LedgerError::Genesis(format!("the database is of {found}, not of {}", genesis.hash())));
         }
-        let frontier = Frontier::load(tip.size, |level, index| tree_node(&*kv, level, index))?;
+        let log = LogEdge::load(&*kv, tip.size)?;
         let chain = tip.chain()?;
         let position = tip.position();
-        Ok(Ledger { kv, genesis: genesis.hash(), executor: Executor::new(genesis.origin()), frontier, chain, position })
+        let (genesis, executor) = (genesis.hash(), Executor::new(genesis.origin()));
+        Ok(Ledger { kv, genesis, executor, log, roots: Arc::default(), chain, position })
     }
 
     fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
@@ -67,9 +70,9 @@ impl Ledger {
         }
         let hash = genesis.hash();
         let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };
-        let frontier = Frontier::load(0, |level, index| tree_node(&*kv, level, index))?;
-        let mut ledger =
-            Ledger { kv, genesis: hash, executor: Executor::new(genesis.origin()), frontier, chain, position: None };
+        let log = LogEdge::load(&*kv, 0)?;
+        let executor = Executor::new(genesis.origin());
+        let mut ledger = Ledger { kv, genesis: hash, executor, log, roots: Arc::default(), chain, position: None };
         ledger.append_genesis(genesis)?;
         Ok(ledger)
     }
@@ -112,7 +115,7 @@ impl Ledger {
 
     /// A handle to read with; any number, on any thread.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.kv.clone(), self.genesis)
+        Reader::new(self.kv.clone(), self.genesis, self.roots.clone())
     }
 
     /// Where the chain stands.
@@ -127,7 +130,7 @@ impl Ledger {
 
     /// The root of the whole log.
     pub fn log_root(&self) -> Hash {
-        self.frontier.root()
+        self.log.root()
     }
 
     /// The membership and limits in force for the next block.
@@ -182,12 +185,7 @@ impl Ledger {
         Ok(self.kv.sync()?)
     }
 
-    fn put_versions(
-        &self,
-        height: u64,
-        versions: &[Written],
-        batch: &mut Batch,
-    ) -> Result<Hash, LedgerError> {
+    fn put_versions(&self, height: u64, versions: &[Written], batch: &mut Batch) -> Result<Hash, LedgerError> {
         let mut newest = BTreeMap::new();
         for (order, Written { leaf, version, bytes }) in versions.iter().enumerate() {
             let record = &version.record;
@@ -239,12 +237,11 @@ impl Ledger {
     fn put_leaves(&mut self, first: u64, leaves: &[Vec<u8>], seal: &SealLeaf, batch: &mut Batch) {
         let seal_bytes = Leaf::Seal(seal.clone()).to_bytes();
         for (index, bytes) in (first..).zip(leaves.iter().chain([&seal_bytes])) {
-            for (level, at, hash) in self.frontier.append(leaf_hash(bytes)) {
-                batch.put(TREE, tree_key(level, at), hash.0);
-            }
+            self.log.append(leaf_hash(bytes), batch);
             batch.put(LEAVES, number_key(index), bytes.clone());
         }
-        assert_eq!(self.frontier.size(), seal.tree_size(), "the seal is the last leaf of its block");
+        self.log.put_open(batch);
+        assert_eq!(self.log.size(), seal.tree_size(), "the seal is the last leaf of its block");
     }
 
     /// Writes the batch with the new tip. On disk it is all or nothing; a crash before the next sync takes it back
@@ -263,7 +260,10 @@ impl Ledger {
         batch.put(META, TIP, self.tip_row(position).encode_to_vec());
         self.kv.write(batch)?;
         self.position = position;
-        Ok(self.frontier.root())
+        let root = self.log.root();
+        // Only now: a root that is remembered is of leaves that can be read.
+        self.roots.push(size, root);
+        Ok(root)
     }
 
     fn tip_row(&self, position: Option<Position>) -> TipRow {
@@ -295,9 +295,7 @@ fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
 fn next_members(block: &Block) -> Option<Hash> {
     let is_current = |record: &VersionRecord| record.collection == "$members" && record.id == MEMBERS_CURRENT;
     let written = block.versions.iter().rev().find(|written| is_current(&written.version.record));
-    written
-        .and_then(|written| written.bytes.as_ref())
-        .map(|bytes| countersign_proof::plain_hash(bytes))
+    written.and_then(|written| written.bytes.as_ref()).map(|bytes| countersign_proof::plain_hash(bytes))
 }
 
 fn put_lookups(block: &Block, batch: &mut Batch) {

@@ -3,6 +3,7 @@
 mod commitment;
 pub mod kv;
 mod ledger;
+mod log;
 mod memory;
 mod reader;
 mod rocks;

@@ -3,6 +3,7 @@
 use super::Position;
 use super::commitment::way;
 use super::kv::{Batch, Kv, KvError};
+use super::log::{Roots, tree_node};
 use super::rows::*;
 use crate::execute::MEMBERS_CURRENT;
 use crate::state::{IdUse, Version};
@@ -24,6 +25,7 @@ pub const EVIDENCE_MAX: usize = 256;
 pub struct Reader {
     kv: Arc<dyn Kv>,
     genesis: Hash,
+    roots: Arc<Roots>,
 }
 
 /// A transaction with what became of it.
@@ -91,12 +93,6 @@ pub struct StoredBlock {
     pub position: Position,
 }
 
-pub(crate) fn tree_node(kv: &dyn Kv, level: u32, index: u64) -> Result<Hash, KvError> {
-    let missing = |message: String| KvError::Corrupt { family: TREE, message };
-    let bytes = kv.get(TREE, &tree_key(level, index))?.ok_or_else(|| missing(format!("no node {level}/{index}")))?;
-    Hash::from_slice("node", &bytes).map_err(|e| missing(e.to_string()))
-}
-
 impl LogTree for Reader {
     type Error = KvError;
 
@@ -106,8 +102,8 @@ impl LogTree for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash) -> Reader {
-        Reader { kv, genesis }
+    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash, roots: Arc<Roots>) -> Reader {
+        Reader { kv, genesis, roots }
     }
 
     pub(super) fn kv(&self) -> &dyn Kv {
@@ -390,7 +386,10 @@ impl Reader {
 
     /// The root over the first `size` leaves.
     pub fn log_root(&self, size: u64) -> Result<Hash, KvError> {
-        log_root(self, size)
+        match self.roots.get(size) {
+            Some(root) => Ok(root),
+            None => log_root(self, size),
+        }
     }
 
     /// Keeps the note of a certified checkpoint. Idempotent; a later note with more signatures replaces it.

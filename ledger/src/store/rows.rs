@@ -12,7 +12,7 @@ use prost::Message;
 pub(crate) const BLOCKS: Family = "blocks";
 /// Leaf index to the leaf's bytes.
 pub(crate) const LEAVES: Family = "leaves";
-/// Level and index to the hash of a complete subtree of the log.
+/// Level and group to the hashes of complete subtrees of the log: see `log.rs`.
 pub(crate) const TREE: Family = "tree";
 /// Height and position to a transaction's bytes.
 pub(crate) const TRANSACTIONS: Family = "transactions";
@@ -274,6 +274,6 @@ pub(crate) fn indexed_key(collection: &str, index: IndexId, key: &[u8], id: &str
     [&index_key(collection, index, key)[..], id.as_bytes(), b"\0", &end.to_be_bytes()].concat()
 }
 
-pub(crate) fn tree_key(level: u32, index: u64) -> Vec<u8> {
-    [&[level as u8][..], &index.to_be_bytes()].concat()
+pub(crate) fn tree_key(level: u32, group: u64) -> Vec<u8> {
+    [&[level as u8][..], &group.to_be_bytes()].concat()
 }
