@@ -185,12 +185,22 @@ impl Ledger {
         Ok(self.kv.sync()?)
     }
 
+    /// Puts what a block wrote. A version that another one replaces moves to the history, the newest stand as documents:
+    /// each stands once, and a document that is created costs one row.
     fn put_versions(&self, height: u64, versions: &[Written], batch: &mut Batch) -> Result<Hash, LedgerError> {
         let mut newest = BTreeMap::new();
+        let mut documents = BTreeMap::new();
         for (order, Written { leaf, version, bytes }) in versions.iter().enumerate() {
             let record = &version.record;
             let row = VersionRow::of(version, bytes.as_deref()).encode_to_vec();
-            batch.put(HISTORY, history_key(&record.collection, &record.id, record.version), row.clone());
+            let key = document_key(&record.collection, &record.id);
+            let earlier = documents.insert(key.clone(), row);
+            if record.version > 1 {
+                let missing = || KvError::Corrupt { family: DOCUMENTS, message: format!("{:?} is missing", record.id) };
+                let replaced = earlier.map_or_else(|| self.kv.get(DOCUMENTS, &key), |row| Ok(Some(row)))?;
+                let key = history_key(&record.collection, &record.id, record.version - 1);
+                batch.put(HISTORY, key, replaced.ok_or_else(missing)?);
+            }
             let change = ChangeRow {
                 collection: record.collection.clone(),
                 id: record.id.clone(),
@@ -198,9 +208,9 @@ impl Ledger {
                 leaf: *leaf,
             };
             batch.put(CHANGES, pair_key(height, order as u32), change.encode_to_vec());
-            batch.put(DOCUMENTS, document_key(&record.collection, &record.id), row);
             newest.insert((&record.collection[..], &record.id[..]), version);
         }
+        documents.into_iter().for_each(|(key, row)| batch.put(DOCUMENTS, key, row));
         commit(&*self.kv, height, newest.into_values(), batch)
     }
 

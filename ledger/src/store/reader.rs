@@ -15,6 +15,7 @@ use countersign_proof::{
     consistency_proof, inclusion_proof, log_root, plain_hash, state_key,
 };
 use prost::Message;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Evidence files that a node keeps.
@@ -248,14 +249,32 @@ impl Reader {
 
     /// The newest version of a document, be it a deletion.
     pub fn document(&self, collection: &str, id: &str) -> Result<Option<Version>, KvError> {
+        let row = self.newest_row(collection, id)?;
+        row.map(|row| row.version(DOCUMENTS, collection, id)).transpose()
+    }
+
+    fn newest_row(&self, collection: &str, id: &str) -> Result<Option<VersionRow>, KvError> {
         let row = self.kv.get(DOCUMENTS, &document_key(collection, id))?;
-        row.map(|bytes| decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)).transpose()
+        row.map(|bytes| decode(DOCUMENTS, &bytes)).transpose()
     }
 
     /// One version of a document.
     pub fn version(&self, collection: &str, id: &str, version: u64) -> Result<Option<Version>, KvError> {
+        // The newest is read first: whatever it replaced stands in the history by then, and does not move again.
+        let Some(newest) = self.newest_row(collection, id)? else {
+            return Ok(None);
+        };
+        match version.cmp(&newest.version) {
+            Ordering::Less => self.replaced(collection, id, version),
+            Ordering::Equal => newest.version(DOCUMENTS, collection, id).map(Some),
+            Ordering::Greater => Ok(None),
+        }
+    }
+
+    /// A version that a later one has replaced.
+    fn replaced(&self, collection: &str, id: &str, version: u64) -> Result<Option<Version>, KvError> {
         let row = self.kv.get(HISTORY, &history_key(collection, id, version))?;
-        row.map(|bytes| decode::<VersionRow>(HISTORY, &bytes)?.version(HISTORY)).transpose()
+        row.map(|bytes| decode::<VersionRow>(HISTORY, &bytes)?.version(HISTORY, collection, id)).transpose()
     }
 
     /// The version of a document that was the newest after the block at `height`.
@@ -271,7 +290,7 @@ impl Reader {
         let mut found = None;
         while low + 1 < high {
             let middle = low + (high - low) / 2;
-            let version = self.version(collection, id, middle)?;
+            let version = self.replaced(collection, id, middle)?;
             match version.filter(|version| version.record.height <= height) {
                 Some(version) => (low, found) = (middle, Some(version)),
                 None => high = middle,
@@ -299,7 +318,8 @@ impl Reader {
             let rows = self.kv.scan(DOCUMENTS, &from, &to, limit + 1)?;
             let full = rows.len() > limit;
             for (key, bytes) in rows {
-                let version = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)?;
+                let row: VersionRow = decode(DOCUMENTS, &bytes)?;
+                let version = row.version(DOCUMENTS, collection, id_in(collection, &key)?)?;
                 from = [&key[..], b"\0"].concat();
                 if version.value.is_some() {
                     alive.push(version);
@@ -329,9 +349,9 @@ impl Reader {
         from.push(0);
         let to = [collection.as_bytes(), b"\x01"].concat();
         let mut found = Vec::new();
-        for (_, bytes) in self.kv.scan(DOCUMENTS, &from, &to, limit)? {
-            let newest = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)?;
-            let id = newest.record.id.clone();
+        for (key, bytes) in self.kv.scan(DOCUMENTS, &from, &to, limit)? {
+            let id = id_in(collection, &key)?.to_owned();
+            let newest = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS, collection, &id)?;
             let then = match newest.record.height <= height {
                 true => Some(newest),
                 false => self.document_at(collection, &id, height)?,
@@ -358,9 +378,14 @@ impl Reader {
 
     /// At most `limit` versions of a document from version `from`, oldest first.
     pub fn history(&self, collection: &str, id: &str, from: u64, limit: usize) -> Result<Vec<Version>, KvError> {
-        let (from, to) = (history_key(collection, id, from), history_key(collection, id, u64::MAX));
+        let Some(newest) = self.newest_row(collection, id)?.filter(|newest| from <= newest.version) else {
+            return Ok(Vec::new());
+        };
+        // Up to the newest that was read and no further: a block may be replacing it.
+        let (from, to) = (history_key(collection, id, from), history_key(collection, id, newest.version));
         let rows = self.kv.scan(HISTORY, &from, &to, limit)?;
-        rows.iter().map(|(_, bytes)| decode::<VersionRow>(HISTORY, bytes)?.version(HISTORY)).collect()
+        let rows = rows.iter().map(|(_, bytes)| decode(HISTORY, bytes)).chain([Ok(newest)]).take(limit);
+        rows.map(|row: Result<VersionRow, _>| row?.version(HISTORY, collection, id)).collect()
     }
 
     /// At most `limit` changes of blocks up to `last_height`, from (height, order) on.
@@ -528,7 +553,7 @@ impl Reader {
                 return Ok(None);
             }
             let missing = || KvError::Corrupt { family: HISTORY, message: format!("{id}: a version is missing") };
-            let before = self.version(collection, id, record.version - 1)?.ok_or_else(missing)?;
+            let before = self.replaced(collection, id, record.version - 1)?.ok_or_else(missing)?;
             let within = from <= before.record.height && before.record.height <= to;
             let (salt, value) = if within { (before.salt, before.value) } else { (None, None) };
             after = Some(before.record.clone());

@@ -5,7 +5,7 @@ use super::kv::{Family, KvError};
 use crate::execute::Chain;
 use crate::index::IndexId;
 use crate::state::{IdUse, Version};
-use countersign_proof::{Hash, VersionRecord, parse_canonical};
+use countersign_proof::{Hash, VersionRecord, value_hash};
 use prost::Message;
 
 /// Height to [`BlockRow`].
@@ -22,7 +22,7 @@ pub(crate) const IDS: Family = "ids";
 pub(crate) const REJECTIONS: Family = "rejections";
 /// Collection and id to the newest [`VersionRow`].
 pub(crate) const DOCUMENTS: Family = "documents";
-/// Collection, id and version to a [`VersionRow`].
+/// Collection, id and version to the [`VersionRow`] that was the newest until the next version replaced it.
 pub(crate) const HISTORY: Family = "history";
 /// Height and order to a [`ChangeRow`].
 pub(crate) const CHANGES: Family = "changes";
@@ -115,13 +115,21 @@ pub(crate) struct BlockRow {
     pub(crate) raft_index: u64,
 }
 
+/// A version, but for what stands in its key (collection and id) and what its value and salt say (the value's hash). The
+/// same bytes while it is the newest and when it was replaced.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct VersionRow {
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) record: Vec<u8>,
-    #[prost(bytes = "vec", optional, tag = "2")]
+    #[prost(uint64, tag = "1")]
+    pub(crate) version: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) height: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) transaction: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) previous: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "5")]
     pub(crate) salt: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "3")]
+    #[prost(bytes = "vec", optional, tag = "6")]
     pub(crate) value: Option<Vec<u8>>,
 }
 
@@ -216,23 +224,34 @@ impl TipRow {
 impl VersionRow {
     /// The row of a version and the canonical bytes of its value.
     pub(crate) fn of(version: &Version, bytes: Option<&[u8]>) -> VersionRow {
+        let record = &version.record;
         VersionRow {
-            record: version.record.to_bytes(),
+            version: record.version,
+            height: record.height,
+            transaction: record.transaction.0.to_vec(),
+            previous: record.previous.map(|previous| previous.0.to_vec()),
             salt: version.salt.map(|salt| salt.0.to_vec()),
             value: bytes.map(<[u8]>::to_vec),
         }
     }
 
-    pub(crate) fn version(&self, family: Family) -> Result<Version, KvError> {
+    /// The version of the document that the row's key names.
+    pub(crate) fn version(&self, family: Family, collection: &str, id: &str) -> Result<Version, KvError> {
         let corrupt = |message: String| KvError::Corrupt { family, message };
-        let record: VersionRecord = parse_canonical("record", &self.record, 2).map_err(|e| corrupt(e.to_string()))?;
+        let hash_of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hash(family, bytes)).transpose();
+        let salt = hash_of(&self.salt)?;
         let value = self.value.as_ref().map(|bytes| serde_json::from_slice(bytes)).transpose();
-        Ok(Version {
-            hash: record.hash(),
-            record,
-            salt: self.salt.as_ref().map(|salt| hash(family, salt)).transpose()?,
-            value: value.map_err(|e| corrupt(e.to_string()))?,
-        })
+        let record = VersionRecord {
+            collection: collection.to_owned(),
+            height: self.height,
+            id: id.to_owned(),
+            previous: hash_of(&self.previous)?,
+            transaction: hash(family, &self.transaction)?,
+            v: 1,
+            value: salt.zip(self.value.as_ref()).map(|(salt, bytes)| value_hash(&salt, bytes)),
+            version: self.version,
+        };
+        Ok(Version { hash: record.hash(), record, salt, value: value.map_err(|e| corrupt(e.to_string()))? })
     }
 }
 
@@ -258,6 +277,12 @@ pub(crate) fn pair_key(height: u64, position: u32) -> Vec<u8> {
 /// Names hold no control character, so a zero byte ends each.
 pub(crate) fn document_key(collection: &str, id: &str) -> Vec<u8> {
     [collection.as_bytes(), b"\0", id.as_bytes()].concat()
+}
+
+/// The id in a [`document_key`] of this collection.
+pub(crate) fn id_in<'a>(collection: &str, key: &'a [u8]) -> Result<&'a str, KvError> {
+    let id = key.get(collection.len() + 1..).and_then(|id| std::str::from_utf8(id).ok());
+    id.ok_or_else(|| KvError::Corrupt { family: DOCUMENTS, message: format!("no id: {}", hex::encode(key)) })
 }
 
 pub(crate) fn history_key(collection: &str, id: &str, version: u64) -> Vec<u8> {
