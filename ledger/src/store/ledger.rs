@@ -53,6 +53,9 @@ impl Ledger {
             return Ledger::found(kv, genesis);
         };
         let tip: TipRow = decode(META, &bytes)?;
+        if tip.layout != LAYOUT {
+            return Err(LedgerError::Layout { found: tip.layout.max(1), implemented: LAYOUT });
+        }
         if tip.genesis != genesis.hash().0 {
             let found = hex::encode(&tip.genesis);
             return Err(LedgerError::Genesis(format!("the database is of {found}, not of {}", genesis.hash())));
@@ -286,6 +289,7 @@ impl Ledger {
             seal: self.chain.seal.0.to_vec(),
             raft_term: position.map_or(0, |p| p.term),
             raft_index: position.map_or(0, |p| p.index),
+            layout: LAYOUT,
         }
     }
 }
@@ -372,5 +376,34 @@ impl StateReader for Reader {
 
     fn size_after(&self, height: u64) -> Result<Option<u64>, KvError> {
         Ok(self.seal(height)?.map(|seal| seal.tree_size()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryKv;
+
+    #[test]
+    fn a_database_of_another_layout_is_refused_by_both_numbers() {
+        let vectors = include_str!("../../../proof/tests/vectors/ledger.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).expect("JSON");
+        let genesis = Genesis::parse(vectors["genesis"].as_str().expect("text").as_bytes()).expect("a genesis");
+        let kv = Arc::new(MemoryKv::new());
+        drop(Ledger::open(kv.clone(), &genesis).expect("founds"));
+        assert!(Ledger::open(kv.clone(), &genesis).is_ok(), "its own layout");
+        for (layout, named) in [(0, "layout 1,"), (1, "layout 1,"), (3, "layout 3,")] {
+            let mut tip: TipRow = decode(META, &kv.get(META, TIP).expect("memory").expect("a tip")).expect("decodes");
+            tip.layout = layout;
+            let mut batch = Batch::default();
+            batch.put(META, TIP, tip.encode_to_vec());
+            kv.write(batch).expect("memory");
+            let Err(refused) = Ledger::open(kv.clone(), &genesis) else { panic!("layout {layout} was opened") };
+            let text = refused.to_string();
+            assert!(
+                text.contains(named) && text.contains("layout 2:") && text.contains("docs/operations.md"),
+                "{text}"
+            );
+        }
     }
 }

@@ -135,8 +135,11 @@ impl Reader {
 
     /// Who used this transaction id.
     pub fn find(&self, id: &Hash) -> Result<Option<IdUse>, KvError> {
-        let row = self.kv.get(IDS, &id.0)?;
-        row.map(|bytes| decode::<IdRow>(IDS, &bytes)?.id_use()).transpose()
+        let Some(bytes) = self.kv.get(IDS, &id.0)? else {
+            return Ok(None);
+        };
+        let row: IdRow = decode(IDS, &bytes)?;
+        row.id_use(&self.need(LEAVES, &number_key(row.leaf))?).map(Some)
     }
 
     /// Whether a key has ever stood on this ledger.

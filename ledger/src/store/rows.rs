@@ -5,7 +5,7 @@ use super::kv::{Family, KvError};
 use crate::execute::Chain;
 use crate::index::IndexId;
 use crate::state::{IdUse, Version};
-use countersign_proof::{Hash, VersionRecord, value_hash};
+use countersign_proof::{Hash, Leaf, TransactionLeaf, VersionRecord, value_hash};
 use prost::Message;
 
 /// Height to [`BlockRow`].
@@ -75,6 +75,9 @@ pub(crate) const SOUGHT: [Family; 3] = [IDS, DOCUMENTS, HOLDERS];
 
 pub(crate) const TIP: &[u8] = b"tip";
 
+/// The number of the form of all these rows, which changes whenever one of them does. The first form carried none.
+pub(crate) const LAYOUT: u32 = 2;
+
 /// Where the ledger stands, and the Raft position that took it there.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TipRow {
@@ -94,6 +97,9 @@ pub(crate) struct TipRow {
     pub(crate) raft_term: u64,
     #[prost(uint64, tag = "8")]
     pub(crate) raft_index: u64,
+    /// Read before anything else is: [`LAYOUT`].
+    #[prost(uint32, tag = "9")]
+    pub(crate) layout: u32,
 }
 
 /// A block's proposal without its transactions, and where its leaves lie.
@@ -133,16 +139,13 @@ pub(crate) struct VersionRow {
     pub(crate) value: Option<Vec<u8>>,
 }
 
+/// That an id was used, which is all that a new transaction asks. What else there is to know of it stands in the leaf.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct IdRow {
     #[prost(uint64, tag = "1")]
     pub(crate) leaf: u64,
-    #[prost(uint64, tag = "2")]
-    pub(crate) height: u64,
-    #[prost(uint32, tag = "3")]
+    #[prost(uint32, tag = "2")]
     pub(crate) position: u32,
-    #[prost(bytes = "vec", tag = "4")]
-    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -257,11 +260,17 @@ impl VersionRow {
 
 impl IdRow {
     pub(crate) fn of(used: &IdUse) -> IdRow {
-        IdRow { leaf: used.leaf, height: used.height, position: used.position, body: used.body.0.to_vec() }
+        IdRow { leaf: used.leaf, position: used.position }
     }
 
-    pub(crate) fn id_use(&self) -> Result<IdUse, KvError> {
-        Ok(IdUse { leaf: self.leaf, height: self.height, position: self.position, body: hash(IDS, &self.body)? })
+    /// The row with what the bytes of its leaf say.
+    pub(crate) fn id_use(&self, leaf: &[u8]) -> Result<IdUse, KvError> {
+        match Leaf::parse(leaf) {
+            Ok(Leaf::Transaction(TransactionLeaf { height, body, .. })) => {
+                Ok(IdUse { leaf: self.leaf, height, position: self.position, body })
+            }
+            other => Err(KvError::Corrupt { family: LEAVES, message: format!("leaf {}: {other:?}", self.leaf) }),
+        }
     }
 }
 
