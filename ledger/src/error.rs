@@ -13,6 +13,17 @@ pub enum LedgerError {
     /// The genesis is not one, or not the one this folder was made for.
     #[error("genesis: {0}")]
     Genesis(String),
+    /// Another build wrote the database.
+    #[error(
+        "the ledger database has layout {found}, this build reads and writes layout {implemented}: install the build that \
+         wrote it, or rebuild the node from the others (docs/operations.md)"
+    )]
+    Layout {
+        /// The number in the database; the first layout, which carried none, is 1.
+        found: u32,
+        /// The one we know.
+        implemented: u32,
+    },
     /// Bytes of the ledger itself do not have their form.
     #[error("the ledger holds malformed bytes: {0}")]
     Malformed(#[from] ProofError),

@@ -23,20 +23,19 @@ impl Frontier {
         self.size
     }
 
-    /// Appends a leaf's hash and gives every subtree that it completes: (level, index, hash).
-    pub fn append(&mut self, leaf: Hash) -> Vec<(u32, u64, Hash)> {
-        let mut completed = vec![(0, self.size, leaf)];
+    /// Appends a leaf's hash and names every subtree that it completes, itself first: level, index, hash.
+    pub fn append(&mut self, leaf: Hash, mut completed: impl FnMut(u32, u64, Hash)) {
         let (mut hash, mut level) = (leaf, 0);
+        completed(level, self.size, leaf);
         while self.size >> level & 1 == 1 {
             let left = self.peaks.pop().expect("one peak for each bit of the size");
             hash = node_hash(&left, &hash);
             level += 1;
-            completed.push((level, self.size >> level, hash));
+            completed(level, self.size >> level, hash);
         }
         self.peaks.push(hash);
         self.size += 1;
         assert_eq!(self.peaks.len() as u32, self.size.count_ones(), "one peak for each bit of the size");
-        completed
     }
 
     /// The root of the log.
@@ -65,7 +64,7 @@ mod tests {
             let loaded = Frontier::load(size, |level, index| nodes.get(&(level, index)).copied().ok_or((level, index)));
             assert_eq!(loaded, Ok(frontier.clone()));
             if let Some(leaf) = leaves.get(size as usize) {
-                nodes.extend(frontier.append(*leaf).into_iter().map(|(level, index, hash)| ((level, index), hash)));
+                frontier.append(*leaf, |level, index, hash| nodes.extend([((level, index), hash)]));
             }
         }
     }

@@ -13,7 +13,7 @@ use countersign_proof::{Hash, LogTree};
 pub(super) async fn hashes(State(reader): State<Reader>, uri: Uri) -> Result<Response, Plain> {
     let tile = Tile::of_hashes(&uri)?;
     let range = tile.within(newest_certificate(&reader)?.0)?;
-    // The store holds every complete subtree's hash: one read each, at whatever level.
+    // The store gives every complete subtree's hash: one read each and a few hashes, at whatever level.
     let mut bytes = Vec::with_capacity(TILE_WIDTH as usize * size_of::<Hash>());
     for index in range {
         bytes.extend_from_slice(&reader.node(tile.node_level(), index)?.0);

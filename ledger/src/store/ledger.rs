@@ -1,7 +1,8 @@
 //! Append blocks to the ledger on disk: one atomic write each.
 
 use super::kv::{Batch, Kv, KvError};
-use super::reader::{Reader, tree_node};
+use super::log::{LogEdge, Roots};
+use super::reader::Reader;
 use super::rows::*;
 use super::state_tree::{StateTree, Write};
 use super::{Position, RocksKv};
@@ -9,7 +10,7 @@ use crate::execute::{Fate, MEMBERS_CURRENT, Writer};
 use crate::index::{IndexChanges, Move, Place};
 use crate::rejection::Rejection;
 use crate::state::{IdUse, Written};
-use crate::{Block, Chain, Definition, Executor, Frontier, Judged, LedgerError, StateReader, Version};
+use crate::{Block, Chain, Definition, Executor, Judged, LedgerError, StateReader, Version};
 use countersign_proof::{
     Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, leaf_hash,
 };
@@ -23,7 +24,8 @@ pub struct Ledger {
     kv: Arc<dyn Kv>,
     genesis: Hash,
     executor: Executor,
-    frontier: Frontier,
+    log: LogEdge,
+    roots: Arc<Roots>,
     state: StateTree,
     chain: Chain,
     position: Option<Position>,
@@ -42,7 +44,7 @@ pub struct Appended {
 
 /// The database of a ledger in this folder.
 pub fn open_database(path: &Path) -> Result<RocksKv, KvError> {
-    RocksKv::open(path, &FAMILIES)
+    RocksKv::open_sought(path, &FAMILIES, &SOUGHT)
 }
 
 impl Ledger {
@@ -52,16 +54,19 @@ impl Ledger {
             return Ledger::found(kv, genesis);
         };
         let tip: TipRow = decode(META, &bytes)?;
+        if tip.layout != LAYOUT {
+            return Err(LedgerError::Layout { found: tip.layout.max(1), implemented: LAYOUT });
+        }
         if tip.genesis != genesis.hash().0 {
             let found = hex::encode(&tip.genesis);
             return Err(LedgerError::Genesis(format!("the database is of {found}, not of {}", genesis.hash())));
         }
-        let frontier = Frontier::load(tip.size, |level, index| tree_node(&*kv, level, index))?;
+        let log = LogEdge::load(&*kv, tip.size)?;
         let chain = tip.chain()?;
         let position = tip.position();
         let state = StateTree::open(&*kv, chain.height, state_root(&*kv, &chain)?)?;
-        let executor = Executor::new(genesis.origin());
-        Ok(Ledger { kv, genesis: genesis.hash(), executor, frontier, state, chain, position })
+        let (genesis, executor) = (genesis.hash(), Executor::new(genesis.origin()));
+        Ok(Ledger { kv, genesis, executor, log, roots: Arc::default(), state, chain, position })
     }
 
     fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {
@@ -70,9 +75,10 @@ impl Ledger {
         }
         let hash = genesis.hash();
         let chain = Chain { height: 0, digest: hash, time: genesis.document().time, size: 0, seal: hash };
-        let frontier = Frontier::load(0, |level, index| tree_node(&*kv, level, index))?;
+        let log = LogEdge::load(&*kv, 0)?;
         let (executor, state) = (Executor::new(genesis.origin()), StateTree::empty());
-        let mut ledger = Ledger { kv, genesis: hash, executor, frontier, state, chain, position: None };
+        let roots = Arc::default();
+        let mut ledger = Ledger { kv, genesis: hash, executor, log, roots, state, chain, position: None };
         ledger.append_genesis(genesis)?;
         Ok(ledger)
     }
@@ -115,7 +121,7 @@ impl Ledger {
 
     /// A handle to read with; any number, on any thread.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.kv.clone(), self.genesis, self.state.trees())
+        Reader::new(self.kv.clone(), self.genesis, self.roots.clone(), self.state.trees())
     }
 
     /// Where the chain stands.
@@ -130,7 +136,7 @@ impl Ledger {
 
     /// The root of the whole log.
     pub fn log_root(&self) -> Hash {
-        self.frontier.root()
+        self.log.root()
     }
 
     /// The membership and limits in force for the next block.
@@ -185,17 +191,22 @@ impl Ledger {
         Ok(self.kv.sync()?)
     }
 
-    fn put_versions(
-        &mut self,
-        height: u64,
-        versions: &[Written],
-        batch: &mut Batch,
-    ) -> Result<Hash, LedgerError> {
+    /// Puts what a block wrote. A version that another one replaces moves to the history, the newest stand as documents:
+    /// each stands once, and a document that is created costs one row.
+    fn put_versions(&mut self, height: u64, versions: &[Written], batch: &mut Batch) -> Result<Hash, LedgerError> {
         let mut newest = BTreeMap::new();
+        let mut documents = BTreeMap::new();
         for (order, Written { leaf, version, bytes }) in versions.iter().enumerate() {
             let record = &version.record;
             let row = VersionRow::of(version, bytes.as_deref()).encode_to_vec();
-            batch.put(HISTORY, history_key(&record.collection, &record.id, record.version), row.clone());
+            let key = document_key(&record.collection, &record.id);
+            let earlier = documents.insert(key.clone(), row);
+            if record.version > 1 {
+                let missing = || KvError::Corrupt { family: DOCUMENTS, message: format!("{:?} is missing", record.id) };
+                let replaced = earlier.map_or_else(|| self.kv.get(DOCUMENTS, &key), |row| Ok(Some(row)))?;
+                let key = history_key(&record.collection, &record.id, record.version - 1);
+                batch.put(HISTORY, key, replaced.ok_or_else(missing)?);
+            }
             let change = ChangeRow {
                 collection: record.collection.clone(),
                 id: record.id.clone(),
@@ -203,9 +214,9 @@ impl Ledger {
                 leaf: *leaf,
             };
             batch.put(CHANGES, pair_key(height, order as u32), change.encode_to_vec());
-            batch.put(DOCUMENTS, document_key(&record.collection, &record.id), row);
             newest.insert((&record.collection[..], &record.id[..]), version);
         }
+        documents.into_iter().for_each(|(key, row)| batch.put(DOCUMENTS, key, row));
         let write = |version: &Arc<Version>| Write { key: version.record.state_key(), record: version.hash };
         Ok(self.state.commit(&*self.kv, height, newest.into_values().map(write), batch)?)
     }
@@ -243,12 +254,11 @@ impl Ledger {
     fn put_leaves(&mut self, first: u64, leaves: &[Vec<u8>], seal: &SealLeaf, batch: &mut Batch) {
         let seal_bytes = Leaf::Seal(seal.clone()).to_bytes();
         for (index, bytes) in (first..).zip(leaves.iter().chain([&seal_bytes])) {
-            for (level, at, hash) in self.frontier.append(leaf_hash(bytes)) {
-                batch.put(TREE, tree_key(level, at), hash.0);
-            }
+            self.log.append(leaf_hash(bytes), batch);
             batch.put(LEAVES, number_key(index), bytes.clone());
         }
-        assert_eq!(self.frontier.size(), seal.tree_size(), "the seal is the last leaf of its block");
+        self.log.put_open(batch);
+        assert_eq!(self.log.size(), seal.tree_size(), "the seal is the last leaf of its block");
     }
 
     /// Writes the batch with the new tip. On disk it is all or nothing; a crash before the next sync takes it back
@@ -268,7 +278,10 @@ impl Ledger {
         self.kv.write(batch)?;
         self.state.written(height);
         self.position = position;
-        Ok(self.frontier.root())
+        let root = self.log.root();
+        // Only now: a root that is remembered is of leaves that can be read.
+        self.roots.push(size, root);
+        Ok(root)
     }
 
     fn tip_row(&self, position: Option<Position>) -> TipRow {
@@ -281,6 +294,7 @@ impl Ledger {
             seal: self.chain.seal.0.to_vec(),
             raft_term: position.map_or(0, |p| p.term),
             raft_index: position.map_or(0, |p| p.index),
+            layout: LAYOUT,
         }
     }
 }
@@ -310,9 +324,7 @@ fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
 fn next_members(block: &Block) -> Option<Hash> {
     let is_current = |record: &VersionRecord| record.collection == "$members" && record.id == MEMBERS_CURRENT;
     let written = block.versions.iter().rev().find(|written| is_current(&written.version.record));
-    written
-        .and_then(|written| written.bytes.as_ref())
-        .map(|bytes| countersign_proof::plain_hash(bytes))
+    written.and_then(|written| written.bytes.as_ref()).map(|bytes| countersign_proof::plain_hash(bytes))
 }
 
 fn put_lookups(block: &Block, batch: &mut Batch) {
@@ -379,5 +391,34 @@ impl StateReader for Reader {
 
     fn size_after(&self, height: u64) -> Result<Option<u64>, KvError> {
         Ok(self.seal(height)?.map(|seal| seal.tree_size()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryKv;
+
+    #[test]
+    fn a_database_of_another_layout_is_refused_by_both_numbers() {
+        let vectors = include_str!("../../../proof/tests/vectors/ledger.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).expect("JSON");
+        let genesis = Genesis::parse(vectors["genesis"].as_str().expect("text").as_bytes()).expect("a genesis");
+        let kv = Arc::new(MemoryKv::new());
+        drop(Ledger::open(kv.clone(), &genesis).expect("founds"));
+        assert!(Ledger::open(kv.clone(), &genesis).is_ok(), "its own layout");
+        for (layout, named) in [(0, "layout 1,"), (1, "layout 1,"), (3, "layout 3,")] {
+            let mut tip: TipRow = decode(META, &kv.get(META, TIP).expect("memory").expect("a tip")).expect("decodes");
+            tip.layout = layout;
+            let mut batch = Batch::default();
+            batch.put(META, TIP, tip.encode_to_vec());
+            kv.write(batch).expect("memory");
+            let Err(refused) = Ledger::open(kv.clone(), &genesis) else { panic!("layout {layout} was opened") };
+            let text = refused.to_string();
+            assert!(
+                text.contains(named) && text.contains("layout 2:") && text.contains("docs/operations.md"),
+                "{text}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod kv;
 mod ledger;
+mod log;
 mod memory;
 mod reader;
 mod rocks;

@@ -2,6 +2,7 @@
 
 use super::Position;
 use super::kv::{Batch, Kv, KvError};
+use super::log::{Roots, tree_node};
 use super::rows::*;
 use super::state_tree::{STATE_HEIGHTS_KEPT, STATE_WRITES_KEPT, StateTrees};
 use crate::execute::MEMBERS_CURRENT;
@@ -14,6 +15,7 @@ use countersign_proof::{
     consistency_proof, inclusion_proof, log_root, plain_hash, state_key,
 };
 use prost::Message;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ pub const EVIDENCE_MAX: usize = 256;
 pub struct Reader {
     kv: Arc<dyn Kv>,
     genesis: Hash,
+    roots: Arc<Roots>,
     states: StateTrees,
 }
 
@@ -93,12 +96,6 @@ pub struct StoredBlock {
     pub position: Position,
 }
 
-pub(crate) fn tree_node(kv: &dyn Kv, level: u32, index: u64) -> Result<Hash, KvError> {
-    let missing = |message: String| KvError::Corrupt { family: TREE, message };
-    let bytes = kv.get(TREE, &tree_key(level, index))?.ok_or_else(|| missing(format!("no node {level}/{index}")))?;
-    Hash::from_slice("node", &bytes).map_err(|e| missing(e.to_string()))
-}
-
 impl LogTree for Reader {
     type Error = KvError;
 
@@ -108,8 +105,8 @@ impl LogTree for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash, states: StateTrees) -> Reader {
-        Reader { kv, genesis, states }
+    pub(crate) fn new(kv: Arc<dyn Kv>, genesis: Hash, roots: Arc<Roots>, states: StateTrees) -> Reader {
+        Reader { kv, genesis, roots, states }
     }
 
     pub(super) fn kv(&self) -> &dyn Kv {
@@ -140,8 +137,11 @@ impl Reader {
 
     /// Who used this transaction id.
     pub fn find(&self, id: &Hash) -> Result<Option<IdUse>, KvError> {
-        let row = self.kv.get(IDS, &id.0)?;
-        row.map(|bytes| decode::<IdRow>(IDS, &bytes)?.id_use()).transpose()
+        let Some(bytes) = self.kv.get(IDS, &id.0)? else {
+            return Ok(None);
+        };
+        let row: IdRow = decode(IDS, &bytes)?;
+        row.id_use(&self.need(LEAVES, &number_key(row.leaf))?).map(Some)
     }
 
     /// Whether a key has ever stood on this ledger.
@@ -254,14 +254,32 @@ impl Reader {
 
     /// The newest version of a document, be it a deletion.
     pub fn document(&self, collection: &str, id: &str) -> Result<Option<Version>, KvError> {
+        let row = self.newest_row(collection, id)?;
+        row.map(|row| row.version(DOCUMENTS, collection, id)).transpose()
+    }
+
+    fn newest_row(&self, collection: &str, id: &str) -> Result<Option<VersionRow>, KvError> {
         let row = self.kv.get(DOCUMENTS, &document_key(collection, id))?;
-        row.map(|bytes| decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)).transpose()
+        row.map(|bytes| decode(DOCUMENTS, &bytes)).transpose()
     }
 
     /// One version of a document.
     pub fn version(&self, collection: &str, id: &str, version: u64) -> Result<Option<Version>, KvError> {
+        // The newest is read first: whatever it replaced stands in the history by then, and does not move again.
+        let Some(newest) = self.newest_row(collection, id)? else {
+            return Ok(None);
+        };
+        match version.cmp(&newest.version) {
+            Ordering::Less => self.replaced(collection, id, version),
+            Ordering::Equal => newest.version(DOCUMENTS, collection, id).map(Some),
+            Ordering::Greater => Ok(None),
+        }
+    }
+
+    /// A version that a later one has replaced.
+    fn replaced(&self, collection: &str, id: &str, version: u64) -> Result<Option<Version>, KvError> {
         let row = self.kv.get(HISTORY, &history_key(collection, id, version))?;
-        row.map(|bytes| decode::<VersionRow>(HISTORY, &bytes)?.version(HISTORY)).transpose()
+        row.map(|bytes| decode::<VersionRow>(HISTORY, &bytes)?.version(HISTORY, collection, id)).transpose()
     }
 
     /// The version of a document that was the newest after the block at `height`.
@@ -277,7 +295,7 @@ impl Reader {
         let mut found = None;
         while low + 1 < high {
             let middle = low + (high - low) / 2;
-            let version = self.version(collection, id, middle)?;
+            let version = self.replaced(collection, id, middle)?;
             match version.filter(|version| version.record.height <= height) {
                 Some(version) => (low, found) = (middle, Some(version)),
                 None => high = middle,
@@ -305,7 +323,8 @@ impl Reader {
             let rows = self.kv.scan(DOCUMENTS, &from, &to, limit + 1)?;
             let full = rows.len() > limit;
             for (key, bytes) in rows {
-                let version = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)?;
+                let row: VersionRow = decode(DOCUMENTS, &bytes)?;
+                let version = row.version(DOCUMENTS, collection, id_in(collection, &key)?)?;
                 from = [&key[..], b"\0"].concat();
                 if version.value.is_some() {
                     alive.push(version);
@@ -335,9 +354,9 @@ impl Reader {
         from.push(0);
         let to = [collection.as_bytes(), b"\x01"].concat();
         let mut found = Vec::new();
-        for (_, bytes) in self.kv.scan(DOCUMENTS, &from, &to, limit)? {
-            let newest = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS)?;
-            let id = newest.record.id.clone();
+        for (key, bytes) in self.kv.scan(DOCUMENTS, &from, &to, limit)? {
+            let id = id_in(collection, &key)?.to_owned();
+            let newest = decode::<VersionRow>(DOCUMENTS, &bytes)?.version(DOCUMENTS, collection, &id)?;
             let then = match newest.record.height <= height {
                 true => Some(newest),
                 false => self.document_at(collection, &id, height)?,
@@ -364,9 +383,14 @@ impl Reader {
 
     /// At most `limit` versions of a document from version `from`, oldest first.
     pub fn history(&self, collection: &str, id: &str, from: u64, limit: usize) -> Result<Vec<Version>, KvError> {
-        let (from, to) = (history_key(collection, id, from), history_key(collection, id, u64::MAX));
+        let Some(newest) = self.newest_row(collection, id)?.filter(|newest| from <= newest.version) else {
+            return Ok(Vec::new());
+        };
+        // Up to the newest that was read and no further: a block may be replacing it.
+        let (from, to) = (history_key(collection, id, from), history_key(collection, id, newest.version));
         let rows = self.kv.scan(HISTORY, &from, &to, limit)?;
-        rows.iter().map(|(_, bytes)| decode::<VersionRow>(HISTORY, bytes)?.version(HISTORY)).collect()
+        let rows = rows.iter().map(|(_, bytes)| decode(HISTORY, bytes)).chain([Ok(newest)]).take(limit);
+        rows.map(|row: Result<VersionRow, _>| row?.version(HISTORY, collection, id)).collect()
     }
 
     /// At most `limit` changes of blocks up to `last_height`, from (height, order) on.
@@ -414,7 +438,10 @@ impl Reader {
 
     /// The root over the first `size` leaves.
     pub fn log_root(&self, size: u64) -> Result<Hash, KvError> {
-        log_root(self, size)
+        match self.roots.get(size) {
+            Some(root) => Ok(root),
+            None => log_root(self, size),
+        }
     }
 
     /// Keeps the note of a certified checkpoint. Idempotent; a later note with more signatures replaces it.
@@ -559,7 +586,7 @@ impl Reader {
                 return Ok(None);
             }
             let missing = || KvError::Corrupt { family: HISTORY, message: format!("{id}: a version is missing") };
-            let before = self.version(collection, id, record.version - 1)?.ok_or_else(missing)?;
+            let before = self.replaced(collection, id, record.version - 1)?.ok_or_else(missing)?;
             let within = from <= before.record.height && before.record.height <= to;
             let (salt, value) = if within { (before.salt, before.value) } else { (None, None) };
             after = Some(before.record.clone());

@@ -5,14 +5,14 @@ use super::kv::{Family, KvError};
 use crate::execute::Chain;
 use crate::index::IndexId;
 use crate::state::{IdUse, Version};
-use countersign_proof::{Hash, VersionRecord, parse_canonical};
+use countersign_proof::{Hash, Leaf, TransactionLeaf, VersionRecord, value_hash};
 use prost::Message;
 
 /// Height to [`BlockRow`].
 pub(crate) const BLOCKS: Family = "blocks";
 /// Leaf index to the leaf's bytes.
 pub(crate) const LEAVES: Family = "leaves";
-/// Level and index to the hash of a complete subtree of the log.
+/// Level and group to the hashes of complete subtrees of the log: see `log.rs`.
 pub(crate) const TREE: Family = "tree";
 /// Height and position to a transaction's bytes.
 pub(crate) const TRANSACTIONS: Family = "transactions";
@@ -22,7 +22,7 @@ pub(crate) const IDS: Family = "ids";
 pub(crate) const REJECTIONS: Family = "rejections";
 /// Collection and id to the newest [`VersionRow`].
 pub(crate) const DOCUMENTS: Family = "documents";
-/// Collection, id and version to a [`VersionRow`].
+/// Collection, id and version to the [`VersionRow`] that was the newest until the next version replaced it.
 pub(crate) const HISTORY: Family = "history";
 /// Height and order to a [`ChangeRow`].
 pub(crate) const CHANGES: Family = "changes";
@@ -67,7 +67,13 @@ pub(crate) const FAMILIES: [Family; 18] = [
     META,
 ];
 
+/// The families that execution asks for what is mostly not there: a new id, a new document, a unique key nobody holds.
+pub(crate) const SOUGHT: [Family; 3] = [IDS, DOCUMENTS, HOLDERS];
+
 pub(crate) const TIP: &[u8] = b"tip";
+
+/// The number of the form of all these rows, which changes whenever one of them does. The first form carried none.
+pub(crate) const LAYOUT: u32 = 2;
 
 /// Where the ledger stands, and the Raft position that took it there.
 #[derive(Clone, PartialEq, Message)]
@@ -88,6 +94,9 @@ pub(crate) struct TipRow {
     pub(crate) raft_term: u64,
     #[prost(uint64, tag = "8")]
     pub(crate) raft_index: u64,
+    /// Read before anything else is: [`LAYOUT`].
+    #[prost(uint32, tag = "9")]
+    pub(crate) layout: u32,
 }
 
 /// A block's proposal without its transactions, and where its leaves lie.
@@ -109,26 +118,31 @@ pub(crate) struct BlockRow {
     pub(crate) raft_index: u64,
 }
 
+/// A version, but for what stands in its key (collection and id) and what its value and salt say (the value's hash). The
+/// same bytes while it is the newest and when it was replaced.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct VersionRow {
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) record: Vec<u8>,
-    #[prost(bytes = "vec", optional, tag = "2")]
+    #[prost(uint64, tag = "1")]
+    pub(crate) version: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) height: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) transaction: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) previous: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "5")]
     pub(crate) salt: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "3")]
+    #[prost(bytes = "vec", optional, tag = "6")]
     pub(crate) value: Option<Vec<u8>>,
 }
 
+/// That an id was used, which is all that a new transaction asks. What else there is to know of it stands in the leaf.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct IdRow {
     #[prost(uint64, tag = "1")]
     pub(crate) leaf: u64,
-    #[prost(uint64, tag = "2")]
-    pub(crate) height: u64,
-    #[prost(uint32, tag = "3")]
+    #[prost(uint32, tag = "2")]
     pub(crate) position: u32,
-    #[prost(bytes = "vec", tag = "4")]
-    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -210,33 +224,50 @@ impl TipRow {
 impl VersionRow {
     /// The row of a version and the canonical bytes of its value.
     pub(crate) fn of(version: &Version, bytes: Option<&[u8]>) -> VersionRow {
+        let record = &version.record;
         VersionRow {
-            record: version.record.to_bytes(),
+            version: record.version,
+            height: record.height,
+            transaction: record.transaction.0.to_vec(),
+            previous: record.previous.map(|previous| previous.0.to_vec()),
             salt: version.salt.map(|salt| salt.0.to_vec()),
             value: bytes.map(<[u8]>::to_vec),
         }
     }
 
-    pub(crate) fn version(&self, family: Family) -> Result<Version, KvError> {
+    /// The version of the document that the row's key names.
+    pub(crate) fn version(&self, family: Family, collection: &str, id: &str) -> Result<Version, KvError> {
         let corrupt = |message: String| KvError::Corrupt { family, message };
-        let record: VersionRecord = parse_canonical("record", &self.record, 2).map_err(|e| corrupt(e.to_string()))?;
+        let hash_of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hash(family, bytes)).transpose();
+        let salt = hash_of(&self.salt)?;
         let value = self.value.as_ref().map(|bytes| serde_json::from_slice(bytes)).transpose();
-        Ok(Version {
-            hash: record.hash(),
-            record,
-            salt: self.salt.as_ref().map(|salt| hash(family, salt)).transpose()?,
-            value: value.map_err(|e| corrupt(e.to_string()))?,
-        })
+        let record = VersionRecord {
+            collection: collection.to_owned(),
+            height: self.height,
+            id: id.to_owned(),
+            previous: hash_of(&self.previous)?,
+            transaction: hash(family, &self.transaction)?,
+            v: 1,
+            value: salt.zip(self.value.as_ref()).map(|(salt, bytes)| value_hash(&salt, bytes)),
+            version: self.version,
+        };
+        Ok(Version { hash: record.hash(), record, salt, value: value.map_err(|e| corrupt(e.to_string()))? })
     }
 }
 
 impl IdRow {
     pub(crate) fn of(used: &IdUse) -> IdRow {
-        IdRow { leaf: used.leaf, height: used.height, position: used.position, body: used.body.0.to_vec() }
+        IdRow { leaf: used.leaf, position: used.position }
     }
 
-    pub(crate) fn id_use(&self) -> Result<IdUse, KvError> {
-        Ok(IdUse { leaf: self.leaf, height: self.height, position: self.position, body: hash(IDS, &self.body)? })
+    /// The row with what the bytes of its leaf say.
+    pub(crate) fn id_use(&self, leaf: &[u8]) -> Result<IdUse, KvError> {
+        match Leaf::parse(leaf) {
+            Ok(Leaf::Transaction(TransactionLeaf { height, body, .. })) => {
+                Ok(IdUse { leaf: self.leaf, height, position: self.position, body })
+            }
+            other => Err(KvError::Corrupt { family: LEAVES, message: format!("leaf {}: {other:?}", self.leaf) }),
+        }
     }
 }
 
@@ -254,6 +285,12 @@ pub(crate) fn document_key(collection: &str, id: &str) -> Vec<u8> {
     [collection.as_bytes(), b"\0", id.as_bytes()].concat()
 }
 
+/// The id in a [`document_key`] of this collection.
+pub(crate) fn id_in<'a>(collection: &str, key: &'a [u8]) -> Result<&'a str, KvError> {
+    let id = key.get(collection.len() + 1..).and_then(|id| std::str::from_utf8(id).ok());
+    id.ok_or_else(|| KvError::Corrupt { family: DOCUMENTS, message: format!("no id: {}", hex::encode(key)) })
+}
+
 pub(crate) fn history_key(collection: &str, id: &str, version: u64) -> Vec<u8> {
     [collection.as_bytes(), b"\0", id.as_bytes(), b"\0", &version.to_be_bytes()].concat()
 }
@@ -268,6 +305,6 @@ pub(crate) fn indexed_key(collection: &str, index: IndexId, key: &[u8], id: &str
     [&index_key(collection, index, key)[..], id.as_bytes(), b"\0", &end.to_be_bytes()].concat()
 }
 
-pub(crate) fn tree_key(level: u32, index: u64) -> Vec<u8> {
-    [&[level as u8][..], &index.to_be_bytes()].concat()
+pub(crate) fn tree_key(level: u32, group: u64) -> Vec<u8> {
+    [&[level as u8][..], &group.to_be_bytes()].concat()
 }

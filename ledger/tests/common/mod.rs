@@ -104,7 +104,9 @@ impl Bench {
         let header = self.header(&transactions);
         let proposal = Proposal::sign(&header, transactions, &pair("acme.example/1/proposal"));
         let judged = self.judge_proposal(&proposal, 1).expect("valid");
-        assert!(verify_batch(&judged.transactions.iter().collect::<Vec<_>>()).into_iter().all(|holds| holds));
+        assert!(
+            verify_batch(&judged.transactions.iter().map(|t| &**t).collect::<Vec<_>>()).into_iter().all(|holds| holds)
+        );
         self.index += 1;
         self.ledger.append(Position { term: 1, index: self.index }, judged).expect("appends")
     }
