@@ -14,8 +14,8 @@ use crate::store::kv::KvError;
 use crate::{LedgerError, document};
 use countersign_proof::{
     Access, Collection, Hash, Leaf, Limits, Membership, Operation, Outcome, Precondition, PublicKey, Transaction,
-    TransactionLeaf, VersionRecord, canonical, canonical_value, operation::Change, organisation_of, plain_hash, precondition::Condition,
-    salt, value_hash,
+    TransactionLeaf, VersionRecord, canonical, canonical_value, operation::Change, organisation_of, plain_hash,
+    precondition::Condition, salt, value_hash,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

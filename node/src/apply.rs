@@ -118,7 +118,8 @@ impl Apply {
         // On disk now: the entry, synced. After the write below: the block and its Raft position, together, unsynced;
         // a crash takes both back and the entry is applied again from the log.
         let appended = self.ledger.append(position, judged)?;
-        let wrote = |collection: &str| appended.block.versions.iter().any(|w| w.version.record.collection == collection);
+        let wrote =
+            |collection: &str| appended.block.versions.iter().any(|w| w.version.record.collection == collection);
         let governs = appended.block.versions.iter().any(|w| w.version.record.collection.starts_with('$'));
         let epochs = wrote("$members").then(|| read_epochs(&self.ledger.reader(), &self.origin)).transpose()?;
         let height = appended.seal.height;

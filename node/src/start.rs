@@ -191,8 +191,8 @@ impl Parts {
         let (origin, node) = (genesis.origin(), self.identity.node.clone());
         let reader = self.ledger.reader();
         let (_, limits) = self.ledger.in_force()?;
-        let verifier = Verifier::start(self.seams.verifier_threads, genesis.hash())
-            .map_err(|e| NodeError::file("thread", e))?;
+        let verifier =
+            Verifier::start(self.seams.verifier_threads, genesis.hash()).map_err(|e| NodeError::file("thread", e))?;
         let (applied, applied_seen) = (self.applied_now.clone(), self.applied_now.subscribe());
         let (signed, signed_seen) = watch::channel(Signed::default());
         let (certified, certified_seen) = watch::channel(Certified::default());

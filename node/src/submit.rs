@@ -241,8 +241,7 @@ impl Submit {
     fn raise_levels(&mut self) -> Result<(), NodeError> {
         let certified = *self.certified.borrow_and_update();
         let everyone = certified.everyone.min(certified.size);
-        for (level, size) in
-            [(Level::Committed, u64::MAX), (Level::Certified, certified.size), (Level::All, everyone)]
+        for (level, size) in [(Level::Committed, u64::MAX), (Level::Certified, certified.size), (Level::All, everyone)]
         {
             while let Some(number) = self.desk.next_below(level, size) {
                 self.answer_recorded(number, level, Vec::new())?;
@@ -251,12 +250,7 @@ impl Submit {
         Ok(())
     }
 
-    fn answer_recorded(
-        &mut self,
-        number: u64,
-        level: Level,
-        missing: Vec<String>,
-    ) -> Result<(), NodeError> {
+    fn answer_recorded(&mut self, number: u64, level: Level, missing: Vec<String>) -> Result<(), NodeError> {
         let owned = self.desk.owned.get(&number);
         let recorded = owned.and_then(|owned| Some((owned.transaction.transaction(), owned.recorded.clone()?)));
         let Some((transaction, (leaf_index, leaf))) = recorded else { return Ok(()) };

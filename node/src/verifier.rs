@@ -128,7 +128,11 @@ impl Verifier {
     }
 
     /// The same for the transactions of a block: those that are remembered are forgotten.
-    pub async fn verify_block(&self, transactions: Vec<Vec<u8>>, bytes_max: usize) -> Option<Vec<Result<Verified, Fault>>> {
+    pub async fn verify_block(
+        &self,
+        transactions: Vec<Vec<u8>>,
+        bytes_max: usize,
+    ) -> Option<Vec<Result<Verified, Fault>>> {
         self.ask(transactions.into_iter().map(Candidate::Bytes).collect(), bytes_max, false).await
     }
 
@@ -159,12 +163,13 @@ impl Verifier {
     }
 
     fn hand_over(&self, job: Job) -> Option<()> {
-        match &self.jobs {
-            None => Some(finish(vec![job], &self.desk)),
-            Some(jobs) => match jobs.try_send(job) {
-                Ok(()) => Some(()),
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
-            },
+        let Some(jobs) = &self.jobs else {
+            finish(vec![job], &self.desk);
+            return Some(());
+        };
+        match jobs.try_send(job) {
+            Ok(()) => Some(()),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
         }
     }
 }
@@ -235,7 +240,10 @@ impl Desk {
         };
         // Before what is remembered is asked: the limit may have changed since, and all nodes must judge alike.
         if bytes.len() > bytes_max {
-            return Read::Fault(Fault::Malformed(format!("a transaction of {} bytes, at most {bytes_max}", bytes.len())));
+            return Read::Fault(Fault::Malformed(format!(
+                "a transaction of {} bytes, at most {bytes_max}",
+                bytes.len()
+            )));
         }
         let digest = plain_hash(&bytes);
         let known = {

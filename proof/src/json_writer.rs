@@ -186,7 +186,21 @@ mod tests {
         }
 
         fn text(&mut self) -> String {
-            let pool = ['a', 'B', '"', '\\', '\n', '\u{8}', '\u{c}', '\u{1f}', '\u{7f}', 'é', '\u{fb33}', '\u{1f600}', '\u{ffff}'];
+            let pool = [
+                'a',
+                'B',
+                '"',
+                '\\',
+                '\n',
+                '\u{8}',
+                '\u{c}',
+                '\u{1f}',
+                '\u{7f}',
+                'é',
+                '\u{fb33}',
+                '\u{1f600}',
+                '\u{ffff}',
+            ];
             (0..self.below(6)).map(|_| pool[self.below(pool.len() as u64) as usize]).collect()
         }
 

@@ -1,7 +1,7 @@
 //! Write and read the leaves of the Merkle log.
 
-use crate::limits::{CODE_BYTES_MAX, JSON_DEPTH_MAX, LEAF_BYTES_MAX};
 use crate::json_writer::Members;
+use crate::limits::{CODE_BYTES_MAX, JSON_DEPTH_MAX, LEAF_BYTES_MAX};
 use crate::{Hash, ProofError, canonical, check_account, check_node, parse_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

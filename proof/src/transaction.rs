@@ -1,13 +1,13 @@
 //! Encode, sign and read transactions: the protobuf messages and their one minimal form.
 
 use crate::hash::tagged;
+use crate::json_writer::hex_array;
 use crate::limits::{CALLER_BYTES_MAX, NOTE_BYTES_MAX, OPERATIONS_MAX, SIGNERS_MAX};
 use crate::limits::{
     DEFINITION_DEPTH_MAX, JSON_DEPTH_MAX, KEY_POINTERS_MAX, PREDICATE_MEMBERS_MAX, PROPOSED_BYTES_MAX,
     PROPOSED_DEPTH_MAX,
 };
 use crate::{Hash, KeyPair, ProofError, Proposed, PublicKey, check_account, plain_hash, tagged_hash};
-use crate::json_writer::hex_array;
 use crate::{check_attributes, check_collection, check_document_id, check_name, check_node, parse_canonical_value};
 use prost::Message;
 use serde_json::Value;

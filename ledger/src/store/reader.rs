@@ -553,7 +553,8 @@ impl Reader {
             return Err(LedgerError::StateTree(format!("height {height} is too far back to be proved")));
         }
         let before = |last| self.records_before(height, last);
-        let Some((end, siblings)) = self.states.way(&*self.kv, height, &state_key(collection, id), before)? else {
+        let key = state_key(collection, id);
+        let Some((end, siblings)) = self.states.way(&*self.kv, height, &seal.state, &key, before)? else {
             return Ok(None);
         };
         let version = self.document_at(collection, id, height)?;

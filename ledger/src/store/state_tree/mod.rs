@@ -164,23 +164,29 @@ impl StateTrees {
         recent.trees.get(at).map(|tree| (tree.height, tree.root.clone()))
     }
 
-    /// The way of a key in the tree after `height`. `before` gives what the keys held after it that were written from then up
+    /// The way of a key in the tree after `height`, which has this root. `before` gives what the keys held after it that were written from then up
     /// to a later height, which is the nearest one in memory. None when the height is not there.
     pub(crate) fn way(
         &self,
         kv: &dyn Kv,
         height: u64,
+        root: &Hash,
         key: &Hash,
         before: impl Fn(u64) -> Result<BTreeMap<Hash, Option<Hash>>, KvError>,
     ) -> Result<Option<Way>, KvError> {
         loop {
             let Some((nearest, tree)) = self.tree(height) else { return Ok(None) };
             let way = || {
-                if nearest == height {
-                    return tree.way(kv, Place::root(key), key);
+                let sets: Vec<page::Set> =
+                    if nearest == height { Vec::new() } else { before(nearest)?.into_iter().collect() };
+                let then = match sets.is_empty() {
+                    true => tree.clone(),
+                    false => tree.set(kv, Place::root(key), height, &sets, &mut Made::default())?,
+                };
+                if then.hash() != *root {
+                    let message = format!("the state of height {height} has the root {}, its seal {root}", then.hash());
+                    return Err(KvError::Corrupt { family: STATE_PAGES, message });
                 }
-                let sets: Vec<page::Set> = before(nearest)?.into_iter().collect();
-                let then = tree.set(kv, Place::root(key), height, &sets, &mut Made::default())?;
                 then.way(kv, Place::root(key), key)
             };
             match way() {

@@ -70,7 +70,7 @@ impl<'a> Place<'a> {
 
     fn nibble(self, key: &Hash) -> usize {
         let byte = key.0[usize::from(self.depth / 2)];
-        usize::from(if self.depth % 2 == 0 { byte >> 4 } else { byte & 15 })
+        usize::from(if self.depth.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
     }
 
     /// The key of its row: the depth, then the nibbles.
@@ -78,7 +78,7 @@ impl<'a> Place<'a> {
         let depth = usize::from(self.depth);
         let mut row = vec![self.depth];
         row.extend_from_slice(&self.key.0[..depth.div_ceil(2)]);
-        if depth % 2 == 1 {
+        if !depth.is_multiple_of(2) {
             *row.last_mut().expect("the depth at least") &= 0xf0;
         }
         row
@@ -105,7 +105,10 @@ impl Page {
 
     /// Roughly what it takes in memory, without the pages below.
     fn bytes(&self) -> usize {
-        size_of::<Page>() + self.slots.capacity() * size_of::<Slot>() + self.inner.as_ref().map_or(0, |_| SLOTS * 32) + 32
+        size_of::<Page>()
+            + self.slots.capacity() * size_of::<Slot>()
+            + self.inner.as_ref().map_or(0, |_| SLOTS * 32)
+            + 32
     }
 
     /// The page with these keys set, ascending, every one of which leads here.
@@ -294,14 +297,16 @@ impl Page {
 
     /// Reads the page at this place, whatever its hash.
     pub(super) fn read(kv: &dyn Kv, place: Place<'_>) -> Result<Option<Page>, KvError> {
-        let corrupt = || KvError::Corrupt { family: STATE_PAGES, message: "a page of the state tree does not decode".into() };
+        let corrupt =
+            || KvError::Corrupt { family: STATE_PAGES, message: "a page of the state tree does not decode".into() };
         let row = kv.get(STATE_PAGES, &place.row_key())?;
         row.map(|row| Page::decode(place, &row).ok_or_else(corrupt)).transpose()
     }
 
     /// What this page and the pages in memory below take.
     pub(super) fn loaded_bytes(&self) -> usize {
-        self.bytes() + self.children().filter_map(|child| child.page.get()).map(|page| page.loaded_bytes()).sum::<usize>()
+        self.bytes()
+            + self.children().filter_map(|child| child.page.get()).map(|page| page.loaded_bytes()).sum::<usize>()
     }
 
     /// This page without the pages below, and below them, that no height from `since` on made.
@@ -326,14 +331,7 @@ impl Page {
 }
 
 impl Node {
-    fn set(
-        self,
-        kv: &dyn Kv,
-        place: Place<'_>,
-        height: u64,
-        sets: &[Set],
-        made: &mut Made,
-    ) -> Result<Node, KvError> {
+    fn set(self, kv: &dyn Kv, place: Place<'_>, height: u64, sets: &[Set], made: &mut Made) -> Result<Node, KvError> {
         let page = match &self {
             Node::Page(page) => page.set(kv, place, height, sets, made)?,
             Node::Empty | Node::Leaf { .. } => match self.set_small(sets) {
@@ -378,7 +376,10 @@ impl Child {
         }
         let missing = || KvError::Corrupt {
             family: STATE_PAGES,
-            message: format!("the page of the state tree at {} is not the one its parent names", hex::encode(place.row_key())),
+            message: format!(
+                "the page of the state tree at {} is not the one its parent names",
+                hex::encode(place.row_key())
+            ),
         };
         self.page.get().cloned().ok_or_else(missing)
     }

@@ -91,7 +91,8 @@ impl Both {
 
     fn check_ways(&self, height: u64, key: &Hash) {
         let trees = self.tree.trees();
-        let way = trees.way(&self.kv, height, key, |last| Ok(self.since(height, last))).expect("reads");
+        let root = self.past[height as usize].0.root();
+        let way = trees.way(&self.kv, height, &root, key, |last| Ok(self.since(height, last))).expect("reads");
         assert_eq!(way.expect("it is there"), self.past[height as usize].0.prove(key), "{key} at {height}");
     }
 
@@ -164,7 +165,8 @@ fn a_page_that_is_not_what_its_parent_names_is_refused() {
             both.kv.write(batch).expect("writes");
             both.reopen(0);
             let trees = both.tree.trees();
-            let read = (0..400).map(key).map(|key| trees.way(&both.kv, 0, &key, |_| Ok(BTreeMap::new())));
+            let root = both.naive.root();
+            let read = (0..400).map(key).map(|key| trees.way(&both.kv, 0, &root, &key, |_| Ok(BTreeMap::new())));
             assert!(read.into_iter().any(|way| way.is_err()), "page {row:?}");
         }
         let mut batch = Batch::default();
