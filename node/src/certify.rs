@@ -61,18 +61,10 @@ pub(crate) struct Tally {
     compared: u64,
 }
 
-/// A cosignature that holds, with the keys under which it does. Its log signature is looked at when a note needs one.
+/// A cosignature that holds, with the keys under which it does.
 struct Signed {
     kept: KeptCosignature,
     keys: NodeKeys,
-    /// Made here just now.
-    own: bool,
-}
-
-impl Signed {
-    fn is_logged(&self, checkpoint: &Checkpoint) -> bool {
-        self.own || self.keys.log.verify_strict(checkpoint.to_text().as_bytes(), &self.kept.log_signature)
-    }
 }
 
 impl Certify {
@@ -112,7 +104,7 @@ impl Certify {
         let from = self.certified.borrow().size;
         for kept in self.reader.cosignatures(from, COSIGNATURES_AHEAD_MAX)? {
             if let Some(keys) = self.keys_of(&kept, false) {
-                self.tally.add(Signed { kept, keys, own: false }, from);
+                self.tally.add(Signed { kept, keys }, from);
             }
         }
         self.certify()
@@ -145,19 +137,23 @@ impl Certify {
             }
         }
         self.reader.put_cosignature(&kept)?;
-        self.tally.add(Signed { kept, keys, own }, self.certified.borrow().size);
+        self.tally.add(Signed { kept, keys }, self.certified.borrow().size);
         Ok(())
     }
 
-    /// The keys under which it holds: of a node in force at its size, or of one about to join. What was signed here just now
-    /// holds under the newest.
+    /// The keys under which both its signatures hold: of a node in force at its size, or of one about to join. What was
+    /// signed here just now holds under our own. Another's log signature is checked too, though a note needs only one: who
+    /// hands on a cosignature could falsify it, and a node without one of its own would have none that holds.
     fn keys_of(&self, kept: &KeptCosignature, own: bool) -> Option<NodeKeys> {
         let epochs = self.applied.borrow().epochs.clone();
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: kept.size, root: kept.root };
-        let message = checkpoint.cosigned_message(kept.cosignature.time);
+        let (cosigned, logged) = (checkpoint.cosigned_message(kept.cosignature.time), checkpoint.to_text());
         let mut keys = epochs.cosigners_of(&kept.cosignature.node, kept.size);
-        let is_own = |keys: &&NodeKeys| own && self.cosign == Some(keys.cosign);
-        let holds = |keys: &&NodeKeys| is_own(keys) || keys.cosign.verify_strict(&message, &kept.cosignature.signature);
+        let holds = |keys: &&NodeKeys| {
+            own && self.cosign == Some(keys.cosign)
+                || keys.cosign.verify_strict(&cosigned, &kept.cosignature.signature)
+                    && keys.log.verify_strict(logged.as_bytes(), &kept.log_signature)
+        };
         keys.find(holds).cloned()
     }
 
@@ -195,7 +191,7 @@ impl Certify {
             let contradicts = |(_, signed): &(&String, &Signed)| signed.kept.root != root;
             let contradicting: Vec<String> = nodes.iter().filter(contradicts).map(|(node, _)| node.clone()).collect();
             for node in contradicting {
-                let Some(Signed { kept, keys, .. }) = nodes.remove(&node) else { continue };
+                let Some(Signed { kept, keys }) = nodes.remove(&node) else { continue };
                 tracing::error!(node, size, theirs = %kept.root, ours = %root, "a cosignature contradicts our log");
                 drop(self.suspicions.try_send(Suspicion::Contradiction(Box::new((kept, keys)))));
             }
@@ -299,9 +295,7 @@ impl Tally {
                 .all(|membership| organisations(&over_root, membership, trust, *size) >= membership.quorum())
             {
                 let checkpoint = Checkpoint { origin: trust.origin().to_owned(), size: *size, root };
-                if let Some(note) = note(&checkpoint, &over_root, &in_force) {
-                    return Ok(Some((*size, note)));
-                }
+                return Ok(Some((*size, note(&checkpoint, &over_root, &in_force))));
             }
         }
         Ok(None)
@@ -327,22 +321,21 @@ fn organisations(signed: &[&Signed], membership: &Membership, trust: &Trust, siz
     of_it.map(|signed| organisation_of(&signed.kept.cosignature.node)).collect::<BTreeSet<_>>().len()
 }
 
-/// The checkpoint with the signatures by keys in force at its size; whoever is about to join has no line in it. None while
-/// no log signature of theirs holds: our own does.
-fn note(checkpoint: &Checkpoint, signed: &[&Signed], in_force: &[&Membership]) -> Option<String> {
+/// The checkpoint with the signatures by keys in force at its size; whoever is about to join has no line in it.
+fn note(checkpoint: &Checkpoint, signed: &[&Signed], in_force: &[&Membership]) -> String {
     let counts = |signed: &&&Signed| {
         in_force.iter().any(|membership| membership.node(&signed.kept.cosignature.node) == Some(&signed.keys))
     };
-    let mut signed: Vec<&Signed> = signed.iter().filter(counts).copied().collect();
-    let cosigned = signed.iter().map(|Signed { kept, keys, .. }| {
+    let signed: Vec<&&Signed> = signed.iter().filter(counts).collect();
+    let log = signed.first().map(|signed| {
+        let key = VerifierKey::log(&checkpoint.origin, signed.keys.log);
+        NoteSignature { id: key.id(), name: key.name, signature: signed.kept.log_signature.to_vec() }
+    });
+    let cosigned = signed.iter().map(|signed| {
+        let Signed { kept, keys } = signed;
         kept.cosignature.to_note_signature(&VerifierKey::cosigner(&kept.cosignature.node, keys.cosign))
     });
-    let cosigned: Vec<NoteSignature> = cosigned.collect();
-    signed.sort_by_key(|signed| !signed.own);
-    let logged = signed.into_iter().find(|signed| signed.is_logged(checkpoint))?;
-    let key = VerifierKey::log(&checkpoint.origin, logged.keys.log);
-    let log = NoteSignature { id: key.id(), name: key.name, signature: logged.kept.log_signature.to_vec() };
-    Some(Note { text: checkpoint.to_text(), signatures: [log].into_iter().chain(cosigned).collect() }.to_string())
+    Note { text: checkpoint.to_text(), signatures: log.into_iter().chain(cosigned).collect() }.to_string()
 }
 
 /// Answers a member that asks for cosignatures.
