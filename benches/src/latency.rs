@@ -23,6 +23,12 @@ impl Window {
         Window { begin: now + lasts, end: now + 2 * lasts }
     }
 
+    /// Whether it ended before its beginning had settled.
+    #[allow(dead_code, reason = "this file belongs to two programs")]
+    pub fn is_empty(&self) -> bool {
+        self.end <= self.begin
+    }
+
     /// Seconds of it.
     pub fn seconds(&self) -> f64 {
         self.end.duration_since(self.begin).as_secs_f64()

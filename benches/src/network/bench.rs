@@ -132,7 +132,9 @@ impl Bench {
         say(run, &case);
         let (rate, waiting_max) = (peak * f64::from(self.arguments.overload), self.arguments.overload_waiting);
         let drive = self.drive(Pace::Overload { rate, waiting_max }, Promise::Certified);
-        let (driven, mut figures) = self.round(drive, None, 2.0 * peak * SIGNED_AGAIN, waiting_max, case.accounts)?;
+        // The peak is only the best of what was asked for: with few in flight a network can do far more.
+        let most = rate.min(SIGNED_A_SECOND.max(peak * SIGNED_AGAIN));
+        let (driven, mut figures) = self.round(drive, None, 2.0 * most, waiting_max, case.accounts)?;
         figures.insert("offered_per_second".into(), rate);
         figures.insert("goodput_percent".into(), 100.0 * figures["per_second"] / peak);
         figures.insert("turned_away_percent".into(), 100.0 * driven.turned_away as f64 / driven.offered.max(1) as f64);
@@ -200,6 +202,9 @@ impl Bench {
         let driven = self.stage.runtime.block_on(driving)??;
         sleep(PUBLISHED_EVERY);
         let after = Snapshot::take(&self.nodes)?;
+        if driven.window.is_empty() {
+            return Err(format!("the {count} signed transactions were gone before anything was counted").into());
+        }
         if driven.ran_out {
             eprintln!("the {count} signed transactions did not last; the round was cut short");
         }
