@@ -5,7 +5,7 @@ use crate::accuse::Suspicion;
 use crate::cursors::{Applied, Certified};
 use crate::frames::{CosignatureFrame, CosignaturesAsked, CosignaturesFound, decode, encode};
 use crate::frames::{SERVICE_COSIGNATURE, SERVICE_COSIGNATURES};
-use crate::limits::{COSIGNATURES_AHEAD_MAX, COSIGNATURES_PULLED_MAX};
+use crate::limits::{COSIGNATURES_AHEAD_MAX, COSIGNATURES_LATE_MAX, COSIGNATURES_PULLED_MAX, LATE_EVERY};
 use crate::members::Members;
 use crate::sign::Heard;
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// How often a node without a certificate for its newest block asks the others.
 const PULL_EVERY: Duration = Duration::from_millis(500);
@@ -46,6 +47,17 @@ pub(crate) struct Certify {
     pub(crate) cosign: Option<PublicKey>,
     pub(crate) origin: String,
     pub(crate) tally: Tally,
+    pub(crate) late: Late,
+    /// Kept and not on disk yet.
+    pub(crate) unwritten: Vec<KeptCosignature>,
+}
+
+/// Cosignatures that no certificate waits for, unchecked. They are looked at together, the newest of each node: it covers
+/// those before, so that what comes after a quorum costs next to nothing under load.
+#[derive(Default)]
+pub(crate) struct Late {
+    waiting: Vec<KeptCosignature>,
+    since: Option<Instant>,
 }
 
 /// Cosignatures by size, and how far each node has signed.
@@ -83,12 +95,13 @@ impl Certify {
                 }
                 other = self.others.recv() => {
                     let Some(other) = other else { return Ok(()) };
-                    self.keep(other, false)?;
+                    self.take(other)?;
                     while let Ok(other) = self.others.try_recv() {
-                        self.keep(other, false)?;
+                        self.take(other)?;
                     }
                 }
                 changed = self.applied.changed() => if changed.is_err() { return Ok(()) },
+                () = sleep_until(self.late.due()), if self.late.since.is_some() => self.take_late()?,
                 _ = pulls.tick() => self.pull(),
             }
             self.certify()?;
@@ -120,12 +133,40 @@ impl Certify {
         }
     }
 
-    /// Keeps a cosignature by a voter that holds, our own or another's.
-    fn keep(&mut self, kept: KeptCosignature, own: bool) -> Result<(), NodeError> {
-        if self.tally.holds(&kept) || !self.tally.has_room(&kept) {
-            return Ok(());
+    /// Takes another's cosignature: at once when it may make a certificate, or contradicts our log; else it is late.
+    fn take(&mut self, kept: KeptCosignature) -> Result<(), NodeError> {
+        let is_late = kept.size <= self.certified.borrow().size && self.reader.log_root(kept.size)? == kept.root;
+        if !is_late {
+            return self.keep(kept, false).map(drop);
         }
-        let Some(keys) = self.keys_of(&kept, own) else { return Ok(()) };
+        self.late.since.get_or_insert_with(Instant::now);
+        self.late.waiting.push(kept);
+        if self.late.waiting.len() < COSIGNATURES_LATE_MAX { Ok(()) } else { self.take_late() }
+    }
+
+    /// Keeps of each node the newest of its late cosignatures that holds.
+    fn take_late(&mut self) -> Result<(), NodeError> {
+        let Late { mut waiting, .. } = std::mem::take(&mut self.late);
+        waiting.sort_by_key(|kept| std::cmp::Reverse(kept.size));
+        let mut covered = BTreeSet::new();
+        for kept in waiting {
+            let node = kept.cosignature.node.clone();
+            if !covered.contains(&node) && self.keep(kept, false)? {
+                covered.insert(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a cosignature by a voter that holds, our own or another's; whether it is kept now, or was.
+    fn keep(&mut self, kept: KeptCosignature, own: bool) -> Result<bool, NodeError> {
+        if self.tally.holds(&kept) {
+            return Ok(true);
+        }
+        if !self.tally.has_room(&kept) {
+            return Ok(false);
+        }
+        let Some(keys) = self.keys_of(&kept, own) else { return Ok(false) };
         if kept.size <= self.applied.borrow().chain.size {
             let root = self.reader.log_root(kept.size)?;
             if root != kept.root {
@@ -133,12 +174,12 @@ impl Certify {
                 tracing::error!(node, size = kept.size, theirs = %kept.root, ours = %root, "a cosignature contradicts our log");
                 // A full queue: the next pull brings it again.
                 drop(self.suspicions.try_send(Suspicion::Contradiction(Box::new((kept, keys)))));
-                return Ok(());
+                return Ok(false);
             }
         }
-        self.reader.put_cosignature(&kept)?;
+        self.unwritten.push(kept.clone());
         self.tally.add(Signed { kept, keys }, self.certified.borrow().size);
-        Ok(())
+        Ok(true)
     }
 
     /// The keys under which both its signatures hold: of a node in force at its size, or of one about to join. What was
@@ -169,11 +210,14 @@ impl Certify {
         let boundary = epochs.boundary();
         let last = if certified < boundary { boundary } else { applied };
         let sizes = certified.max(1)..=last.min(applied);
-        let Some((size, note)) = self.tally.certificate(&self.reader, certified, sizes, &epochs.trust)? else {
-            return Ok(());
-        };
-        // Not synced: a certificate that a power cut takes is made again, for those who signed have it in their sign locks.
-        self.reader.put_certificate(size, &note)?;
+        let made = self.tally.certificate(&self.reader, certified, sizes, &epochs.trust)?;
+        let unwritten = std::mem::take(&mut self.unwritten);
+        if made.is_some() || !unwritten.is_empty() {
+            // Not synced: a certificate that a power cut takes is made again, for those who signed have it in their sign
+            // locks.
+            self.reader.put_countersigned(&unwritten, made.as_ref().map(|(size, note)| (*size, &note[..])))?;
+        }
+        let Some((size, _)) = made else { return Ok(()) };
         if size > certified {
             self.tally.forget_below(size);
         }
@@ -200,23 +244,33 @@ impl Certify {
     }
 
     fn publish(&mut self, size: u64) -> Result<(), NodeError> {
-        let bytes = self.reader.leaf(size - 1)?.ok_or_else(|| NodeError::Halted(format!("no leaf {}", size - 1)))?;
-        let seal = match Leaf::parse(&bytes) {
-            Ok(Leaf::Seal(seal)) => seal,
-            other => return Err(NodeError::Halted(format!("a checkpoint of size {size} ends in {other:?}"))),
-        };
-        let index = self.reader.position_of(seal.height)?.map_or(0, |position| position.index);
+        let height = self.height_of(size)?;
+        let index = self.reader.position_of(height)?.map_or(0, |position| position.index);
         let epochs = self.applied.borrow().epochs.clone();
         let organisations = epochs.trust.newest().membership.organisations.keys();
         let everyone = organisations.map(|name| self.tally.newest_of(name)).min().unwrap_or(0);
         let before = *self.certified.borrow();
-        let now = Certified { index, height: seal.height, size, everyone: everyone.max(before.everyone) };
+        let now = Certified { index, height, size, everyone: everyone.max(before.everyone) };
         assert!(now.size >= before.size, "certified never goes back: {before:?} to {now:?}");
         if now != before {
             self.certified.send_replace(now);
             self.cosigned.send_replace(Arc::new(self.tally.newest.clone()));
         }
         Ok(())
+    }
+
+    /// The height of the block whose seal ends a log of this size.
+    fn height_of(&self, size: u64) -> Result<u64, NodeError> {
+        let chain = self.applied.borrow().chain.clone();
+        // Mostly it is the newest block.
+        if chain.size == size {
+            return Ok(chain.height);
+        }
+        let bytes = self.reader.leaf(size - 1)?.ok_or_else(|| NodeError::Halted(format!("no leaf {}", size - 1)))?;
+        match Leaf::parse(&bytes) {
+            Ok(Leaf::Seal(seal)) => Ok(seal.height),
+            other => Err(NodeError::Halted(format!("a checkpoint of size {size} ends in {other:?}"))),
+        }
     }
 
     /// Asks every other member for what it holds above our certificate, when there is something to certify.
@@ -242,6 +296,12 @@ impl Certify {
                 }
             });
         }
+    }
+}
+
+impl Late {
+    fn due(&self) -> Instant {
+        self.since.unwrap_or_else(Instant::now) + LATE_EVERY
     }
 }
 

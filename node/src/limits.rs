@@ -21,7 +21,9 @@ pub const PROPOSALS_AHEAD_MAX: u64 = 4;
 pub const PROPOSE_EVERY: Duration = Duration::from_millis(15);
 /// How long the first of a crowd waits for the others, once their last block is certified.
 pub const GATHER_MAX: Duration = Duration::from_millis(2);
-/// Up to so many transactions in the last block are no crowd.
+/// Between two proposals of a crowd that does not come back as a whole: many who each come when they like share blocks.
+pub const CROWD_EVERY: Duration = Duration::from_millis(8);
+/// Up to so many transactions in the last block and waiting are no crowd.
 pub const CROWD_MIN: usize = 4;
 /// Blocks without a certificate after which only governance is proposed.
 pub const UNCERTIFIED_BLOCKS_MAX: u64 = 1_000;
@@ -55,6 +57,10 @@ pub const SEALS_WAITING_MAX: usize = 1_024;
 pub const COSIGNATURES_WAITING_MAX: usize = 4_096;
 /// Sizes for which cosignatures of one node are kept until they are certified or passed.
 pub const COSIGNATURES_AHEAD_MAX: usize = 4_096;
+/// Cosignatures waiting that no certificate waits for.
+pub const COSIGNATURES_LATE_MAX: usize = 1_024;
+/// How often they are looked at.
+pub const LATE_EVERY: Duration = Duration::from_millis(10);
 /// Cosignatures in one answer to a pull.
 pub const COSIGNATURES_PULLED_MAX: usize = 1_000;
 /// Bytes of blocks in one answer of catch-up.

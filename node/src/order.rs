@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified};
-use crate::limits::{CROWD_MIN, GATHER_MAX, PROPOSALS_AHEAD_MAX, PROPOSE_EVERY, UNCERTIFIED_BLOCKS_MAX};
+use crate::limits::{CROWD_EVERY, CROWD_MIN, GATHER_MAX, PROPOSALS_AHEAD_MAX, PROPOSE_EVERY, UNCERTIFIED_BLOCKS_MAX};
 use crate::mempool::MempoolSize;
 use countersign_consensus::{Consensus, Leadership, ProposeError, Proposed};
 use countersign_proof::{Hash, KeyPair, Operation, Proposal, ProposalHeader, Transaction};
@@ -46,7 +46,15 @@ pub(crate) struct Lead {
     /// How many transactions it had.
     crowd: usize,
     /// Since when all that was proposed is certified.
-    idle_since: Option<Instant>,
+    idle: Option<Idle>,
+}
+
+/// The moment at which all that was proposed was certified.
+#[derive(Clone, Copy)]
+struct Idle {
+    since: Instant,
+    /// So many wait once all have come back whose transactions the last block had.
+    expected: usize,
 }
 
 impl Order {
@@ -108,15 +116,18 @@ impl Order {
                 in_flight: FuturesOrdered::new(),
                 proposed: None,
                 crowd: 0,
-                idle_since: None,
+                idle: None,
             });
         }
     }
 
     /// Until when the next proposal waits; none when it need not. A block costs every node the same whatever is in it, so
-    /// that many small ones would be slower for everyone: while one is under way the next gathers what comes. When it is
-    /// certified its callers come back with their next, all within a moment: the first of a crowd waits for the others that
-    /// long, and whoever is alone for nobody.
+    /// that many small ones would be slower for everyone.
+    ///
+    /// While one is under way the next gathers what comes. When it is certified its callers come back with their next, all
+    /// within a moment: those that wait already and the first of these wait for the others that long, so that two halves
+    /// of a crowd become one. A crowd that does not come back as a whole, but each when he likes, waits until the nodes
+    /// have rested half as long as the last block took. Whoever is alone waits for nobody.
     fn pause_until(&mut self) -> Option<Instant> {
         let waiting = self.waiting.borrow_and_update().transactions;
         let certified = self.certified.borrow().height;
@@ -125,9 +136,11 @@ impl Order {
         let until = if certified < lead.height {
             proposed + PROPOSE_EVERY
         } else {
-            let idle_since = *lead.idle_since.get_or_insert_with(Instant::now);
-            let gathered = lead.crowd <= CROWD_MIN || waiting >= lead.crowd - lead.crowd / 4;
-            (!gathered).then_some(idle_since + GATHER_MAX)?
+            let expected = lead.crowd + waiting;
+            let idle = *lead.idle.get_or_insert_with(|| Idle { since: Instant::now(), expected });
+            let gathered = idle.expected <= CROWD_MIN || waiting >= idle.expected - idle.expected / 8;
+            let rest = idle.since.duration_since(proposed) / 2;
+            (!gathered).then_some((idle.since + GATHER_MAX.max(rest)).max(proposed + CROWD_EVERY))?
         };
         (until > Instant::now()).then_some(until)
     }
@@ -176,7 +189,7 @@ impl Order {
                 lead.time = header.time;
                 lead.proposed = Some(Instant::now());
                 lead.crowd = batch.len();
-                lead.idle_since = None;
+                lead.idle = None;
                 lead.alone_until = if alone { header.height } else { lead.alone_until };
             }
             // This header is signed: another one for its height would be a contradiction, so the term is over.

@@ -4,7 +4,7 @@ use crate::accuse::{Accuse, Suspicion};
 use crate::api::Api;
 use crate::apply::{Apply, Sealed, starting_point};
 use crate::catch_up::CatchUp;
-use crate::certify::{Certify, Tally};
+use crate::certify::{Certify, Late, Tally};
 use crate::clock::Clock;
 use crate::cursors::{Applied, Certified, Epochs, Signed};
 use crate::distrust::Distrust;
@@ -335,6 +335,8 @@ impl Parts {
             cosign: self.identity.secrets.voter.as_ref().map(|keys| keys.cosign.public()),
             origin: origin.clone(),
             tally: Tally::default(),
+            late: Late::default(),
+            unwritten: Vec::new(),
         };
         let purge = Purge {
             certified: certified_seen.clone(),

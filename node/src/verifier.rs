@@ -3,8 +3,9 @@
 use countersign_ledger::verify_batch;
 use countersign_proof::{Hash, Transaction, plain_hash};
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Jobs waiting for a thread.
@@ -12,7 +13,10 @@ const JOBS_MAX: usize = 4_096;
 /// Transactions in one batch equation: the more, the more often a signer comes again, whose key then costs nothing.
 const BATCH_MAX: usize = 1_024;
 /// Fewer are not divided among threads.
-const PART_MIN: usize = 256;
+const PART_MIN: usize = 512;
+/// Between the beginnings of two batches, unless a block waits for one: what comes meanwhile shares the next. The first
+/// after a silence waits for nothing.
+const BATCH_EVERY: Duration = Duration::from_millis(1);
 /// Bytes of transactions in one generation of what is remembered; there are two.
 const REMEMBERED_BYTES_MAX: usize = 16 << 20;
 
@@ -53,6 +57,7 @@ pub enum Fault {
 struct Job {
     candidates: Vec<Candidate>,
     bytes_max: usize,
+    /// Whether they are remembered; else they are a block's, which does not wait.
     keep: bool,
     done: oneshot::Sender<Vec<Result<Verified, Fault>>>,
 }
@@ -113,7 +118,7 @@ impl Verifier {
         }
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         // One receiver for all threads: held while one of them takes its batch, not while it verifies.
-        let waiting = Arc::new(Mutex::new(waiting));
+        let waiting = Arc::new(Mutex::new(Waiting { jobs: waiting, begun: Instant::now() }));
         for number in 0..threads {
             let (waiting, desk) = (waiting.clone(), desk.clone());
             std::thread::Builder::new().name(format!("verify-{number}")).spawn(move || run(&waiting, &desk))?;
@@ -174,24 +179,39 @@ impl Verifier {
     }
 }
 
-fn run(waiting: &Mutex<Receiver<Job>>, desk: &Desk) {
-    loop {
-        let Some(jobs) = take(waiting) else { return };
-        finish(jobs, desk);
+/// Jobs that no thread has, and when the last batch began.
+struct Waiting {
+    jobs: Receiver<Job>,
+    begun: Instant,
+}
+
+impl Waiting {
+    /// The jobs of the next batch; none when nobody can ask any more.
+    fn take(&mut self) -> Option<Vec<Job>> {
+        let mut jobs = vec![self.jobs.recv().ok()?];
+        let mut transactions = jobs[0].candidates.len();
+        while transactions < BATCH_MAX {
+            let is_urgent = jobs.iter().any(|job| !job.keep);
+            let pause = if is_urgent { Duration::ZERO } else { BATCH_EVERY.saturating_sub(self.begun.elapsed()) };
+            match self.jobs.recv_timeout(pause) {
+                Ok(job) => {
+                    transactions += job.candidates.len();
+                    jobs.push(job);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.begun = Instant::now();
+        Some(jobs)
     }
 }
 
-fn take(waiting: &Mutex<Receiver<Job>>) -> Option<Vec<Job>> {
-    let waiting = waiting.lock().expect("no panic under the lock");
-    let mut jobs = vec![waiting.recv().ok()?];
-    let mut transactions = jobs[0].candidates.len();
-    while transactions < BATCH_MAX
-        && let Ok(job) = waiting.try_recv()
-    {
-        transactions += job.candidates.len();
-        jobs.push(job);
+fn run(waiting: &Mutex<Waiting>, desk: &Desk) {
+    loop {
+        let taken = waiting.lock().expect("no panic under the lock").take();
+        let Some(jobs) = taken else { return };
+        finish(jobs, desk);
     }
-    Some(jobs)
 }
 
 fn finish(jobs: Vec<Job>, desk: &Desk) {

@@ -1,5 +1,6 @@
 //! Keep the ledger on disk: one atomic write a block.
 
+mod countersigned;
 pub mod kv;
 mod ledger;
 mod log;
@@ -10,9 +11,10 @@ mod rows;
 mod seek;
 mod state_tree;
 
+pub use countersigned::{EVIDENCE_MAX, KeptCosignature};
 pub use ledger::{Appended, Ledger, open_database};
 pub use memory::MemoryKv;
-pub use reader::{Change, FoundTransaction, KeptCosignature, Reader, RejectionDetail, StoredBlock};
+pub use reader::{Change, FoundTransaction, Reader, RejectionDetail, StoredBlock};
 pub use rocks::RocksKv;
 pub use seek::{Entry, Seek};
 pub use state_tree::{STATE_HEIGHTS_KEPT, STATE_KEPT, STATE_WRITES_KEPT};
