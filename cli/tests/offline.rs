@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn vectors() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proof/tests/vectors/ledger.json");
+    let path = "../proof/tests/vectors/ledger.json";
     serde_json::from_slice(&std::fs::read(path).expect("the vectors")).expect("JSON")
 }
 

@@ -21,7 +21,7 @@ const FLIGHTS: usize = 27_004;
 
 /// The folder in shared/data; without it the test fails in CI and is skipped elsewhere.
 fn data(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    let path = Path::new("../../shared/data").join(name);
     if path.is_dir() {
         return Some(path);
     }

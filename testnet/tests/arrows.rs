@@ -39,7 +39,9 @@ const WORDS: &[(&str, &[&str])] =
 const FORBIDDEN_NAMES: [&str; 4] = ["utils", "common", "core", "types"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
+    // Cargo runs a test in its package's folder. The folder that was built in may be of another clone: clones share a target
+    // folder, and then this would look at the wrong one.
+    fs::canonicalize("..").expect("the crate lies in the workspace")
 }
 
 fn manifest(path: &Path) -> Table {

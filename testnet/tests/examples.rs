@@ -3,13 +3,12 @@
 //! These tests drive the `countersign` binary: `./check` builds it first.
 
 use countersign_testnet::{Network, Options};
-use std::path::Path;
 use std::process::Command;
 
 #[test]
 fn every_example_is_as_it_must_be() {
     let network = Network::start(Options::default()).expect("four nodes start");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let folder = std::fs::canonicalize("../examples").expect("the examples");
     let mut examples: Vec<_> = std::fs::read_dir(&folder)
         .expect("the examples")
         .map(|entry| entry.expect("an entry").path().join("run"))

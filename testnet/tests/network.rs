@@ -234,7 +234,7 @@ fn parse(line: &str) -> Value {
 
 /// A folder of the data that lies beside the repository. None, said in one line, when it does not.
 fn shared_folder(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    let folder = Path::new("../../shared/data").join(name);
     if folder.is_dir() {
         return Some(folder);
     }
