@@ -26,7 +26,8 @@ pub struct Arguments {
 
 /// Starts a network, and prints two lines a round.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Stage { mut load, network, runtime } = Stage::start(arguments.organisations, arguments.organisations)?;
+    let Stage { mut load, network, runtime } =
+        Stage::start(arguments.organisations, arguments.organisations, Duration::ZERO)?;
     let keys = (0..arguments.organisations).map(|n| api_key(&network, n)).collect::<Result<Vec<_>, _>>()?;
     println!("{}", crate::records::IN_WORDS);
     println!(

@@ -49,6 +49,8 @@ pub struct Row {
 pub struct Settings {
     pub command: String,
     pub organisations: usize,
+    /// Between two nodes, added to what the machine takes.
+    pub round_trip_ms: u64,
     pub seconds: u64,
     pub runs: usize,
     pub preload: usize,

@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::load::Load;
 use countersign_testnet::{Network, Options};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A network of separate processes, each with TLS and fsync, and its load. They go in this order.
@@ -13,10 +14,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Founds it, with so many accounts that write.
-    pub fn start(organisations: usize, accounts: usize) -> Result<Stage, Failure> {
+    /// Founds it, with so many accounts that write, and this much time between two nodes.
+    pub fn start(organisations: usize, accounts: usize, round_trip: Duration) -> Result<Stage, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let mut network = Network::start(Options { organisations, ..Options::default() })?;
+        let mut network = Network::start(Options { organisations, round_trip, ..Options::default() })?;
         let load = {
             // The SDK makes its connections on the runtime around it.
             let _context = runtime.enter();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 pub const PUBLISHED_EVERY: Duration = Duration::from_millis(350);
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
 const METRIC: &str = "countersign_station_cpu_microseconds_total{station=\"";
+const TREE_SIZE: &str = "countersign_tree_size ";
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// One node of the network that is looked at.
@@ -47,7 +48,7 @@ pub fn wait_quiet(nodes: &[Watched]) -> Result<(), Failure> {
         for node in nodes {
             let page = http::text(node.http_port(), "/metrics")?;
             let of = |name: &str| page.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-            now.push((of("countersign_tree_size "), of("countersign_mempool_transactions ")));
+            now.push((of(TREE_SIZE), of("countersign_mempool_transactions ")));
         }
         let idle = now.iter().all(|(_, waiting)| waiting.as_deref() == Some("0"));
         if idle && before.as_ref() == Some(&now) {
@@ -65,6 +66,7 @@ struct OfNode {
     cpu: Duration,
     threads: BTreeMap<String, Duration>,
     stations: BTreeMap<String, u64>,
+    leaves: u64,
     ledger: u64,
     raft: u64,
     memory: Memory,
@@ -73,6 +75,8 @@ struct OfNode {
 /// What was used up to now. Take it when the nodes have been quiet for [`PUBLISHED_EVERY`].
 pub struct Snapshot {
     nodes: Vec<OfNode>,
+    /// Leaves of the log: a transaction has one, and so has a block.
+    leaves: u64,
     client: Duration,
 }
 
@@ -80,16 +84,20 @@ impl Snapshot {
     /// Looks at all of them.
     pub fn take(nodes: &[Watched]) -> Result<Snapshot, Failure> {
         let nodes = nodes.iter().map(|Watched { record, pid }| {
+            let metrics = http::text(record.http_port, "/metrics")?;
             Ok::<_, Failure>(OfNode {
                 cpu: cpu_of(*pid),
                 threads: cpu_by_thread(*pid),
-                stations: stations(&http::text(record.http_port, "/metrics")?),
+                stations: stations(&metrics),
+                leaves: leaves(&metrics),
                 ledger: disk_of(&record.folder.join("ledger-0")),
                 raft: disk_of(&record.folder.join("raft")),
                 memory: memory_of(*pid),
             })
         });
-        Ok(Snapshot { nodes: nodes.collect::<Result<_, _>>()?, client: cpu_of(std::process::id()) })
+        let nodes = nodes.collect::<Result<Vec<OfNode>, _>>()?;
+        let leaves = nodes.iter().map(|node| node.leaves).max().unwrap_or(0);
+        Ok(Snapshot { nodes, leaves, client: cpu_of(std::process::id()) })
     }
 
     /// What was used since, a transaction where it says so; all nodes together where it does not name one.
@@ -112,6 +120,8 @@ impl Snapshot {
                 add(format!("part_us.{part}"), each(spent));
             }
         }
+        let blocks = self.leaves.saturating_sub(before.leaves).saturating_sub(transactions);
+        figures.insert("transactions_a_block".into(), transactions as f64 / blocks.max(1) as f64);
         let most = |of: fn(&Memory) -> u64| self.nodes.iter().map(|node| of(&node.memory)).max().unwrap_or(0) as f64;
         figures.insert("memory_mib.node_now".into(), most(|memory| memory.now) / MIB);
         figures.insert("memory_mib.node_most".into(), most(|memory| memory.most) / MIB);
@@ -145,6 +155,11 @@ impl OfNode {
         }
         parts
     }
+}
+
+/// How many leaves the log of a node has, from its metrics.
+fn leaves(page: &str) -> u64 {
+    page.lines().find_map(|line| line.strip_prefix(TREE_SIZE)?.parse().ok()).unwrap_or(0)
 }
 
 /// The counters of a node by station, from its metrics.

@@ -12,18 +12,23 @@ const LEDGER: &str = "testnet";
 /// Peers, gRPC, HTTP.
 pub(crate) const PORTS_A_NODE: usize = 3;
 
-/// Does what the founders would do, each step with the command that they would type. Writes network.json last.
+/// Does what the founders would do, each step with the command that they would type. Writes network.json last. Where
+/// there are `addresses`, one a node, other nodes reach it there, and something else leads to where it listens.
 pub(crate) fn found(
     binary: &Path,
     layout: &Layout,
     organisations: &[String],
     ports: &[u16],
+    addresses: &[u16],
 ) -> Result<NetworkRecord, TestnetError> {
     assert_eq!(ports.len(), organisations.len() * PORTS_A_NODE, "three ports a node");
     let founding = Founding { client: Client::offline(binary), layout };
     founding.make_folders(organisations)?;
-    let nodes: Vec<NodeRecord> =
+    let mut nodes: Vec<NodeRecord> =
         organisations.iter().zip(ports.chunks(PORTS_A_NODE)).map(|(name, ports)| node(layout, name, ports)).collect();
+    for (node, address) in nodes.iter_mut().zip(addresses) {
+        node.listen_port = Some(std::mem::replace(&mut node.address_port, *address));
+    }
     let gateways = nodes.iter().map(|node| founding.make_node(node)).collect::<Result<Vec<_>, _>>()?;
     founding.make_genesis(organisations, &gateways)?;
     organisations.iter().try_for_each(|organisation| founding.sign(organisation))?;
@@ -52,6 +57,7 @@ pub(crate) fn node(layout: &Layout, organisation: &str, ports: &[u16]) -> NodeRe
         node: format!("{organisation}/1"),
         folder: layout.node_folder(organisation),
         address_port: ports[0],
+        listen_port: None,
         api_port: ports[1],
         http_port: ports[2],
         pid: None,
@@ -83,11 +89,12 @@ impl Founding<'_> {
 
     /// Makes a node's folder; gives the public key of its gateway account.
     fn make_node(&self, node: &NodeRecord) -> Result<String, TestnetError> {
-        let [address, api, http] =
-            [node.address_port, node.api_port, node.http_port].map(|port| format!("127.0.0.1:{port}"));
+        let listen_port = node.listen_port.unwrap_or(node.address_port);
+        let [address, listen, api, http] =
+            [node.address_port, listen_port, node.api_port, node.http_port].map(|port| format!("127.0.0.1:{port}"));
         let out = self.layout.node_file(&node.organisation);
         let places = ["--folder", text(&node.folder), "--node", &node.node, "--out", text(&out)];
-        let ports = ["--address", &address, "--api", &api, "--http", &http];
+        let ports = ["--address", &address, "--listen", &listen, "--api", &api, "--http", &http];
         let gateway = gateway_account(&node.organisation);
         let account = ["--gateway-account", &gateway];
         public_key(&self.client.run(&[&["node", "init"], &places[..], &ports[..], &account[..]].concat())?.ok()?)

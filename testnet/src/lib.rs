@@ -19,6 +19,7 @@ mod node_process;
 mod organisations;
 mod ports;
 mod record;
+mod relay;
 mod repository;
 mod run_within;
 mod status;

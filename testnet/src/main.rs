@@ -115,7 +115,7 @@ fn up(folder: PathBuf, organisations: Option<usize>) -> Result<(), TestnetError>
         network
     } else {
         let organisations = organisations.unwrap_or(Options::default().organisations);
-        let network = Network::start_detached(Options { organisations, folder: Some(folder), binary: None })?;
+        let network = Network::start_detached(Options { organisations, folder: Some(folder), ..Options::default() })?;
         network.define_collection("flights", &demo::flight_schema())?;
         network
     };

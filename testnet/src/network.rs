@@ -6,6 +6,7 @@ use crate::node_process::{Lifetime, NodeProcess};
 use crate::organisations::ORGANISATIONS_MAX;
 use crate::ports::free_ports;
 use crate::record::{NetworkRecord, NodeRecord};
+use crate::relay::Relay;
 use crate::status::{agreement, leader};
 use crate::{
     Agreement, Client, Layout, NodeStatus, TestnetError, find_binary, operations_account, organisation_names,
@@ -30,11 +31,14 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// The `countersign` binary. Without one, [`find_binary`] looks for it.
     pub binary: Option<PathBuf>,
+    /// How long a word and its answer take between two nodes, beside what this machine takes. Relays of this process hold
+    /// them back: nodes that outlive it must have none.
+    pub round_trip: Duration,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { organisations: 4, folder: None, binary: None }
+        Options { organisations: 4, folder: None, binary: None, round_trip: Duration::ZERO }
     }
 }
 
@@ -46,7 +50,8 @@ pub struct Network {
     record: NetworkRecord,
     processes: Vec<NodeProcess>,
     lifetime: Lifetime,
-    /// Held for its drop.
+    /// Held for their drop.
+    relays: Vec<Relay>,
     temporary: Option<TempDir>,
 }
 
@@ -68,7 +73,15 @@ impl Network {
         let record = NetworkRecord::load(&layout)?.ok_or_else(none)?;
         let processes = record.nodes.iter().map(NodeProcess::of).collect();
         let binary = binary.map_or_else(find_binary, Ok)?;
-        Ok(Network { binary, layout, record, processes, lifetime: Lifetime::Detached, temporary: None })
+        Ok(Network {
+            binary,
+            layout,
+            record,
+            processes,
+            lifetime: Lifetime::Detached,
+            relays: Vec::new(),
+            temporary: None,
+        })
     }
 
     /// Whether a folder holds a network.
@@ -93,11 +106,18 @@ impl Network {
         let binary = options.binary.clone().map_or_else(find_binary, Ok)?;
         let (layout, temporary) = empty_folder(options.folder.as_deref())?;
         let ports = free_ports(options.organisations * PORTS_A_NODE)?;
-        let founded = found(&binary, &layout, &organisation_names(options.organisations), &ports);
+        let relays = match options.round_trip {
+            Duration::ZERO => Vec::new(),
+            far => {
+                ports.iter().step_by(PORTS_A_NODE).map(|port| Relay::start(*port, far / 2)).collect::<Result<_, _>>()?
+            }
+        };
+        let addresses: Vec<u16> = relays.iter().map(Relay::port).collect();
+        let founded = found(&binary, &layout, &organisation_names(options.organisations), &ports, &addresses);
         // A folder with half a network in it would be in the way of the next start.
         let record = founded.inspect_err(|_| drop(fs::remove_dir_all(layout.root())))?;
         let processes = record.nodes.iter().map(NodeProcess::of).collect();
-        let mut network = Network { binary, layout, record, processes, lifetime, temporary };
+        let mut network = Network { binary, layout, record, processes, lifetime, relays, temporary };
         let started = network.restart_all();
         if let Err(TestnetError::PortTaken { .. }) = started {
             // The addresses are in the genesis: with other ports it is another network.

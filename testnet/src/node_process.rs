@@ -126,6 +126,7 @@ mod tests {
             node: "ua.example/1".to_owned(),
             folder: folder.to_owned(),
             address_port: 1,
+            listen_port: None,
             api_port: 2,
             http_port: 3,
             pid: Some(pid),

@@ -25,6 +25,9 @@ pub struct NodeRecord {
     pub folder: PathBuf,
     /// Where other nodes reach it, on 127.0.0.1 like the rest.
     pub address_port: u16,
+    /// Where it listens for them, when a relay leads there from the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_port: Option<u16>,
     /// gRPC.
     pub api_port: u16,
     /// REST, explorer, metrics.

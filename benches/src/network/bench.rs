@@ -44,7 +44,8 @@ impl Bench {
     pub(super) fn start(arguments: Arguments) -> Result<Bench, Failure> {
         let began = now();
         let accounts = arguments.accounts.iter().copied().max().unwrap_or(1);
-        let mut stage = Stage::start(arguments.organisations.into(), accounts)?;
+        let round_trip = Duration::from_millis(arguments.round_trip_ms);
+        let mut stage = Stage::start(arguments.organisations.into(), accounts, round_trip)?;
         let nodes = Watched::all(&mut stage.network)?;
         let trust = Trust::from_genesis(stage.load.genesis());
         let checker = Checker::new(trust, nodes.iter().map(Watched::http_port).collect());
@@ -54,6 +55,7 @@ impl Bench {
         let settings = Settings {
             command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
             organisations: arguments.organisations.into(),
+            round_trip_ms: arguments.round_trip_ms,
             seconds: arguments.seconds,
             runs: arguments.runs,
             preload: arguments.preload,

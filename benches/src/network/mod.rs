@@ -32,6 +32,9 @@ pub struct Arguments {
     /// To which nodes; both is all, and the leader at 64 and 1024 in flight.
     #[arg(long, value_enum, default_value_t = To::Both)]
     to: To,
+    /// How long a word and its answer take between two nodes, as if they stood that far apart; clients are beside theirs.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000))]
+    round_trip_ms: u64,
     /// What counts as an answer.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "certified")]
     level: Vec<Promise>,

@@ -18,8 +18,8 @@ pub(super) fn print(report: &Report) {
         report.ended
     );
     println!(
-        "{} organisations, a node each, processes of their own, TLS, fsync; client on the same cores",
-        settings.organisations
+        "{} organisations, a node each, processes of their own, TLS, fsync; {} ms between them and back; client on the same cores",
+        settings.organisations, settings.round_trip_ms
     );
     println!("{}", settings.documents);
     println!("{} documents loaded before, committed in {:.1} s", settings.preload, settings.preload_seconds);
@@ -49,12 +49,12 @@ fn name(case: &Case) -> String {
 
 fn rounds(report: &Report) {
     println!(
-        "\n{:<48} {:>22} {:>8} {:>16} {:>8} {:>7} {:>7} {:>7}",
-        "round", "a second", "p50 ms", "p99 ms", "p99.9", "us all", "nodes", "client"
+        "\n{:<48} {:>22} {:>8} {:>16} {:>8} {:>7} {:>7} {:>7} {:>7}",
+        "round", "a second", "p50 ms", "p99 ms", "p99.9", "us all", "nodes", "client", "a block"
     );
     for row in &report.rows {
         println!(
-            "{:<48} {:>22} {:>8.1} {:>16} {:>8.1} {:>7.0} {:>7.0} {:>7.0}",
+            "{:<48} {:>22} {:>8.1} {:>16} {:>8.1} {:>7.0} {:>7.0} {:>7.0} {:>7}",
             name(&row.case),
             spread(row, "per_second", 0),
             row.median("p50_ms"),
@@ -63,9 +63,12 @@ fn rounds(report: &Report) {
             row.median("cpu_us.all"),
             row.median("cpu_us.nodes"),
             row.median("cpu_us.client"),
+            row.figures.get("transactions_a_block").map_or_else(String::new, |of| format!("{:.1}", of.median)),
         );
     }
-    println!("us: CPU a transaction, all nodes and client together, all nodes, client");
+    println!(
+        "us: CPU a transaction, all nodes and client together, all nodes, client; a block: transactions in one, on average"
+    );
 }
 
 fn spread(row: &Row, name: &str, places: usize) -> String {
