@@ -14,6 +14,7 @@ mod machine;
 mod network;
 mod peers;
 mod proofs;
+mod reads;
 mod records;
 mod report;
 mod setup;
@@ -50,6 +51,8 @@ enum Command {
     Events(events::Arguments),
     /// What unique keys and indexes cost a write and save a read
     Indexes(indexes::Arguments),
+    /// What a read costs a node and its client
+    Reads(reads::Arguments),
     /// Bytes of each kind of proof at a million leaves, the time to verify it, and proofs made a second
     Proofs(proofs::Arguments),
 }
@@ -63,6 +66,7 @@ fn main() -> Result<(), Failure> {
             indexes::run(&arguments);
             Ok(())
         }
+        Command::Reads(arguments) => reads::run(arguments),
         Command::Proofs(arguments) => {
             proofs::run(&arguments);
             Ok(())
