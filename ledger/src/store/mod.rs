@@ -1,5 +1,6 @@
 //! Keep the ledger on disk: one atomic write a block.
 
+mod commitment;
 pub mod kv;
 mod ledger;
 mod log;
@@ -10,6 +11,8 @@ mod rows;
 mod seek;
 mod state_tree;
 
+#[doc(hidden)]
+pub use commitment::StateCommitment;
 pub use ledger::{Appended, Ledger, open_database};
 pub use memory::MemoryKv;
 pub use reader::{Change, FoundTransaction, KeptCosignature, Reader, RejectionDetail, StoredBlock};
