@@ -4,6 +4,7 @@ mod charts;
 mod checked;
 mod drive;
 mod events;
+mod founded;
 mod http;
 mod indexes;
 mod latency;
@@ -17,8 +18,10 @@ mod proofs;
 mod reads;
 mod records;
 mod report;
+mod scale;
 mod setup;
 mod snapshot;
+mod taking;
 mod targets;
 mod usage;
 
@@ -55,13 +58,20 @@ enum Command {
     Reads(reads::Arguments),
     /// Bytes of each kind of proof at a million leaves, the time to verify it, and proofs made a second
     Proofs(proofs::Arguments),
+    /// Throughput, reads, proofs, start-up and disk of one ledger as it grows to ten million documents
+    Scale(scale::Arguments),
 }
+
+/// As a node has it, so that what is measured in this process is what a node would take.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Failure> {
     match Arguments::parse().command {
         Command::Network(arguments) => network::run(arguments),
         Command::Charts { file, folder } => charts::draw(&report::Report::read(&file)?, &folder),
         Command::Events(arguments) => events::run(arguments),
+        Command::Scale(arguments) => scale::run(&arguments),
         Command::Indexes(arguments) => {
             indexes::run(&arguments);
             Ok(())

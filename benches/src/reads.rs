@@ -88,7 +88,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     target(&rows);
     if let Some(path) = &arguments.json {
-        fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "machine": machine, "rows": rows }))? + "\n")?;
+        fs::write(
+            path,
+            serde_json::to_string_pretty(&serde_json::json!({ "machine": machine, "rows": rows }))? + "\n",
+        )?;
     }
     Ok(())
 }
@@ -144,7 +147,13 @@ fn round(
 }
 
 /// Reads one document after the other until the round ends.
-async fn read_on(client: Client, read: Read, window: Window, first: u64, documents: u64) -> Result<Latencies, ClientError> {
+async fn read_on(
+    client: Client,
+    read: Read,
+    window: Window,
+    first: u64,
+    documents: u64,
+) -> Result<Latencies, ClientError> {
     let mut latencies = Latencies::default();
     let mut at = first;
     loop {
@@ -184,7 +193,12 @@ fn target(rows: &[Row]) {
     let local = rows.iter().filter(|row| row.read == "LOCAL").max_by(|a, b| a.per_second.total_cmp(&b.per_second));
     let Some(local) = local else { return };
     let verdict = if local.per_second >= WANTED { "met" } else { "not met" };
-    println!("\nLOCAL reads a second, client on the same cores: >= {WANTED:.0}, measured {:.0}: {verdict}", local.per_second);
-    println!("PROVEN: certified, with a state proof that the client verifies; PAGE: {PAGE} documents; node us, client us: CPU a read");
+    println!(
+        "\nLOCAL reads a second, client on the same cores: >= {WANTED:.0}, measured {:.0}: {verdict}",
+        local.per_second
+    );
+    println!(
+        "PROVEN: certified, with a state proof that the client verifies; PAGE: {PAGE} documents; node us, client us: CPU a read"
+    );
     println!("a node with two cores to itself, by its CPU a LOCAL read: {:.0} a second", 2e6 / local.node_us);
 }

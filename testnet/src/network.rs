@@ -51,7 +51,7 @@ pub struct Network {
     processes: Vec<NodeProcess>,
     lifetime: Lifetime,
     /// Held for their drop.
-    relays: Vec<Relay>,
+    _relays: Vec<Relay>,
     temporary: Option<TempDir>,
 }
 
@@ -79,7 +79,7 @@ impl Network {
             record,
             processes,
             lifetime: Lifetime::Detached,
-            relays: Vec::new(),
+            _relays: Vec::new(),
             temporary: None,
         })
     }
@@ -117,7 +117,7 @@ impl Network {
         // A folder with half a network in it would be in the way of the next start.
         let record = founded.inspect_err(|_| drop(fs::remove_dir_all(layout.root())))?;
         let processes = record.nodes.iter().map(NodeProcess::of).collect();
-        let mut network = Network { binary, layout, record, processes, lifetime, relays, temporary };
+        let mut network = Network { binary, layout, record, processes, lifetime, _relays: relays, temporary };
         let started = network.restart_all();
         if let Err(TestnetError::PortTaken { .. }) = started {
             // The addresses are in the genesis: with other ports it is another network.

@@ -1,5 +1,6 @@
 //! Keep the ledger on disk: one atomic write a block.
 
+mod commitment;
 mod countersigned;
 pub mod kv;
 mod ledger;
@@ -11,6 +12,8 @@ mod rows;
 mod seek;
 mod state_tree;
 
+#[doc(hidden)]
+pub use commitment::StateCommitment;
 pub use countersigned::{EVIDENCE_MAX, KeptCosignature};
 pub use ledger::{Appended, Ledger, open_database};
 pub use memory::MemoryKv;

@@ -2,12 +2,15 @@
 
 use super::kv::{Batch, Change, Family, Kv, KvError, Pair};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    DataBlockIndexType, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, DataBlockIndexType, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
 };
 use std::path::Path;
 
-const BLOCK_CACHE_BYTES: usize = 64 << 20;
+const BLOCK_CACHE_BYTES: usize = 128 << 20;
+/// Of a part of a file's index or filter. Whole ones grow with the ledger: above a share of the cache, a 64th of it, RocksDB
+/// reads them anew for every key that it looks for.
+const PART_BYTES: usize = 4 << 10;
 const WRITE_BUFFER_BYTES: usize = 32 << 20;
 const WRITE_BUFFERS_TOTAL_BYTES: usize = 96 << 20;
 const OPEN_FILES_MAX: i32 = 512;
@@ -77,6 +80,10 @@ fn family_options(cache: &Cache, sought: bool) -> Options {
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_metadata_block_size(PART_BYTES);
+    blocks.set_pin_top_level_index_and_filter(true);
     let mut options = Options::default();
     if sought {
         blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);

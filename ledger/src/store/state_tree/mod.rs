@@ -22,7 +22,7 @@ pub const STATE_WRITES_KEPT: usize = 65_536;
 pub const STATE_KEPT: &str = "the state is provable for the newest 4096 heights, and for 65536 writes back";
 
 /// Bytes of pages in memory that belong to the newest tree; above it, those that were not changed for long are let go.
-const LOADED_BYTES_MAX: usize = 64 << 20;
+const LOADED_BYTES_MAX: usize = 256 << 20;
 /// Bytes of pages in memory that recent heights made.
 const RECENT_BYTES_MAX: usize = 32 << 20;
 const RECENT_HEIGHTS_MAX: usize = 64;
@@ -118,12 +118,9 @@ impl StateTree {
     pub(crate) fn written(&mut self, height: u64) {
         let bytes = std::mem::take(&mut self.made_bytes);
         self.loaded_bytes += bytes;
-        let is_full = self.loaded_bytes > self.loaded_bytes_max;
-        if is_full {
-            self.let_go(height);
-        }
+        let lets_go = self.loaded_bytes > self.loaded_bytes_max && self.let_go();
         let mut recent = self.recent.lock().expect("no panic under the lock");
-        if is_full {
+        if lets_go {
             // A page that was let go and is read again is not the one that trees of before share.
             *recent = Recent::default();
         }
@@ -134,16 +131,25 @@ impl StateTree {
         }
     }
 
-    /// Forgets pages that the last heights did not make, until half of the room is free. They are on disk.
-    fn let_go(&mut self, height: u64) {
-        self.loaded_bytes = self.root.loaded_bytes();
-        for heights in [256, 64, 16, 4, 1, 0] {
-            if self.loaded_bytes <= self.loaded_bytes_max / 2 {
-                return;
-            }
-            self.root = Arc::new(self.root.without_older((height + 1).saturating_sub(heights)));
-            self.loaded_bytes = self.root.loaded_bytes();
+    /// Counts what the newest tree really takes: whatever replaced another page was counted twice. When that is too much
+    /// it forgets the pages that were not changed for longest, until half of the room is free; they are on disk. Whether it
+    /// did.
+    fn let_go(&mut self) -> bool {
+        let mut by_height = BTreeMap::new();
+        self.root.count_bytes(&mut by_height);
+        self.loaded_bytes = by_height.values().sum();
+        if self.loaded_bytes <= self.loaded_bytes_max / 4 * 3 {
+            return false;
         }
+        let mut kept = 0;
+        let of_half = by_height.iter().rev().take_while(|(_, bytes)| {
+            kept += **bytes;
+            kept <= self.loaded_bytes_max / 2
+        });
+        let since = of_half.last().map_or(u64::MAX, |(made, _)| *made);
+        self.root = Arc::new(self.root.without_older(since));
+        self.loaded_bytes = by_height.range(since..).map(|(_, bytes)| bytes).sum();
+        true
     }
 
     /// A handle to read with.

@@ -3,6 +3,7 @@
 use super::super::kv::{Kv, KvError};
 use super::super::rows::STATE_PAGES;
 use countersign_proof::{Hash, StateTree as Nodes};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// Levels of a page: a nibble of the key.
@@ -303,10 +304,10 @@ impl Page {
         row.map(|row| Page::decode(place, &row).ok_or_else(corrupt)).transpose()
     }
 
-    /// What this page and the pages in memory below take.
-    pub(super) fn loaded_bytes(&self) -> usize {
-        self.bytes()
-            + self.children().filter_map(|child| child.page.get()).map(|page| page.loaded_bytes()).sum::<usize>()
+    /// Adds what this page and the pages in memory below take, by the height that made them.
+    pub(super) fn count_bytes(&self, by_height: &mut BTreeMap<u64, usize>) {
+        *by_height.entry(self.made).or_default() += self.bytes();
+        self.children().filter_map(|child| child.page.get()).for_each(|page| page.count_bytes(by_height));
     }
 
     /// This page without the pages below, and below them, that no height from `since` on made.
