@@ -4,6 +4,7 @@ mod charts;
 mod checked;
 mod drive;
 mod events;
+mod footprint;
 mod founded;
 mod http;
 mod indexes;
@@ -54,6 +55,8 @@ enum Command {
     Events(events::Arguments),
     /// What unique keys and indexes cost a write and save a read
     Indexes(indexes::Arguments),
+    /// What an idle network takes, and how soon a node is there again
+    Footprint(footprint::Arguments),
     /// What a read costs a node and its client
     Reads(reads::Arguments),
     /// Bytes of each kind of proof at a million leaves, the time to verify it, and proofs made a second
@@ -76,6 +79,7 @@ fn main() -> Result<(), Failure> {
             indexes::run(&arguments);
             Ok(())
         }
+        Command::Footprint(arguments) => footprint::run(arguments),
         Command::Reads(arguments) => reads::run(arguments),
         Command::Proofs(arguments) => {
             proofs::run(&arguments);
