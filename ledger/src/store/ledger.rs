@@ -1,11 +1,12 @@
 //! Append blocks to the ledger on disk: one atomic write each.
 
+use super::Position;
 use super::kv::{Batch, Kv, KvError};
 use super::log::{LogEdge, Roots};
 use super::reader::Reader;
+use super::rocks::{RocksKv, Rows};
 use super::rows::*;
 use super::state_tree::{StateTree, Write};
-use super::{Position, RocksKv};
 use crate::execute::{Fate, MEMBERS_CURRENT, Writer};
 use crate::index::{IndexChanges, Move, Place};
 use crate::rejection::Rejection;
@@ -44,7 +45,8 @@ pub struct Appended {
 
 /// The database of a ledger in this folder.
 pub fn open_database(path: &Path) -> Result<RocksKv, KvError> {
-    RocksKv::open_sought(path, &FAMILIES, &SOUGHT)
+    let rows = |family| Rows { kept: true, sought: SOUGHT.contains(&family), hashes: HASHES.contains(&family) };
+    RocksKv::open_with(path, &FAMILIES, rows)
 }
 
 impl Ledger {

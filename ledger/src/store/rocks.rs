@@ -2,8 +2,8 @@
 
 use super::kv::{Batch, Change, Family, Kv, KvError, Pair};
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, DataBlockIndexType, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
+    DBCompressionType, DBRecoveryMode, DataBlockIndexType, Direction, IteratorMode, Options, ReadOptions, WriteBatch,
 };
 use std::path::Path;
 
@@ -27,22 +27,37 @@ pub struct RocksKv {
     checked: ReadOptions,
 }
 
+/// What a family's rows are like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rows {
+    /// They are kept for years: they are compressed well once they come to rest.
+    pub(crate) kept: bool,
+    /// They are asked for under keys that mostly are not there: a filter stands before the write buffers as well.
+    pub(crate) sought: bool,
+    /// They are hashes under hashes, in no order and not to be compressed: their files are merged when there are several of
+    /// a size, for sorting them into levels rewrites each row some ten times.
+    pub(crate) hashes: bool,
+}
+
 impl RocksKv {
-    /// Opens the database in the folder `path`, made when absent, with exactly these families.
+    /// Opens the database in the folder `path`, made when absent, with exactly these families, of rows that soon go again.
     pub fn open(path: &Path, families: &[Family]) -> Result<RocksKv, KvError> {
-        RocksKv::open_sought(path, families, &[])
+        RocksKv::open_with(path, families, |_| Rows::default())
     }
 
-    /// The same, with those of the families named that are asked for keys which mostly are not there: for these a filter
-    /// stands before the write buffers as well.
+    /// The same, with rows of these kinds.
     ///
     /// A torn tail of the write-ahead log is what a power cut leaves, and is dropped: nothing in it was
     /// synced. Any other damage is refused, never skipped (the default mode drops synced records in
     /// silence after one flipped bit).
-    pub fn open_sought(path: &Path, families: &[Family], sought: &[Family]) -> Result<RocksKv, KvError> {
+    pub(crate) fn open_with(
+        path: &Path,
+        families: &[Family],
+        rows: impl Fn(Family) -> Rows,
+    ) -> Result<RocksKv, KvError> {
         let name = path.display().to_string();
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let options = |family: &Family| family_options(&cache, sought.contains(family));
+        let options = |family: &Family| family_options(&cache, rows(family));
         let descriptors = families.iter().map(|family| ColumnFamilyDescriptor::new(*family, options(family)));
         let db = DB::open_cf_descriptors(&database_options(), path, descriptors)
             .map_err(|e| KvError::Database { path: name.clone(), message: e.to_string() })?;
@@ -74,7 +89,7 @@ fn database_options() -> Options {
     options
 }
 
-fn family_options(cache: &Cache, sought: bool) -> Options {
+fn family_options(cache: &Cache, rows: Rows) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
@@ -85,15 +100,19 @@ fn family_options(cache: &Cache, sought: bool) -> Options {
     blocks.set_metadata_block_size(PART_BYTES);
     blocks.set_pin_top_level_index_and_filter(true);
     let mut options = Options::default();
-    if sought {
+    if rows.sought {
         blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
         options.set_memtable_whole_key_filtering(true);
         options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
     }
     options.set_block_based_table_factory(&blocks);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    options.set_compression_type(DBCompressionType::Lz4);
-    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    options.set_compression_type(if rows.hashes { DBCompressionType::None } else { DBCompressionType::Lz4 });
+    if rows.hashes {
+        options.set_compaction_style(DBCompactionStyle::Universal);
+    } else if rows.kept {
+        options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    }
     options
 }
 

@@ -70,6 +70,9 @@ pub(crate) const FAMILIES: [Family; 18] = [
 /// The families that execution asks for what is mostly not there: a new id, a new document, a unique key nobody holds.
 pub(crate) const SOUGHT: [Family; 3] = [IDS, DOCUMENTS, HOLDERS];
 
+/// The families whose rows are hashes under hashes.
+pub(crate) const HASHES: [Family; 3] = [IDS, KEYS, STATE_PAGES];
+
 pub(crate) const TIP: &[u8] = b"tip";
 
 /// The number of the form of all these rows, which changes whenever one of them does. The first form carried none.
