@@ -34,7 +34,9 @@ fn every_kind_of_read_is_measured_at_both_nodes() {
 fn an_idle_network_is_measured_fresh_and_loaded() {
     let report = report(&["footprint", "--seconds", "1", "--documents", "2000"]);
     let of = |state: &str, name: &str| report[state][name].as_f64().unwrap_or_default();
-    assert!(of("fresh", "memory_mib") > 5.0 && of("loaded", "disk_mib") > of("fresh", "disk_mib"), "{report}");
+    // Not the disk: RocksDB takes more beforehand than so few documents need.
+    assert!(of("fresh", "memory_mib") > 5.0 && of("fresh", "disk_mib") > 0.1, "{report}");
+    assert!(of("loaded", "memory_mib") > of("fresh", "memory_mib"), "{report}");
     let start = report["start_seconds"].as_f64().unwrap_or_default();
     assert!(start > 0.01, "{report}");
 }
