@@ -47,7 +47,7 @@ struct Idle {
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut stage = Stage::start(ORGANISATIONS, ORGANISATIONS, Duration::ZERO)?;
     let machine = Machine::here();
-    println!("{}, {} cores, {}, commit {}", machine.processor, machine.cores, machine.scheduling, machine.commit);
+    println!("{machine}");
     println!("{ORGANISATIONS} nodes, the largest of them; idle for {} s", arguments.seconds);
     println!("{:>10} {:>14} {:>12} {:>10}", "documents", "% of a core", "memory MiB", "disk MiB");
     let fresh = idle(&mut stage.network, 0, arguments.seconds)?;

@@ -1,6 +1,7 @@
 //! Say on what machine, of what commit and when something was measured.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs;
 use std::process::Command;
 use time::OffsetDateTime;
@@ -36,6 +37,13 @@ impl Machine {
             scheduling: scheduling(&field("/proc/self/sched", "policy")),
             commit: commit().unwrap_or_else(|| "unknown".into()),
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { processor, cores, memory_gib, kernel, scheduling, commit } = self;
+        write!(f, "{processor}, {cores} cores, {memory_gib} GiB, Linux {kernel}, {scheduling}; commit {commit}")
     }
 }
 

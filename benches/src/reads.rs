@@ -68,7 +68,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut stage = Stage::start(ORGANISATIONS, ORGANISATIONS, Duration::ZERO)?;
     stage.runtime.block_on(stage.load.preload(arguments.preload))?;
     let machine = Machine::here();
-    println!("{}, {} cores, {}, commit {}", machine.processor, machine.cores, machine.scheduling, machine.commit);
+    println!("{machine}");
     println!("{} documents; {} s a round; client on the same cores", arguments.preload, arguments.seconds);
     println!(
         "{:<14} {:<9} {:>9} {:>10} {:>8} {:>8} {:>9} {:>10}",

@@ -20,7 +20,7 @@ fn report(arguments: &[&str]) -> Value {
 
 #[test]
 fn every_kind_of_read_is_measured_at_both_nodes() {
-    let report = report(&["reads", "--seconds", "1", "--preload", "500", "--in-flight", "8"]);
+    let report = report(&["reads", "--seconds", "1", "--preload", "500", "--in-flight", "128"]);
     let rows = report["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 2 * 6, "{rows:?}");
     for row in rows {

@@ -37,6 +37,7 @@ mod outside;
 mod own;
 mod publish;
 mod purge;
+mod read_index;
 mod run;
 mod services;
 mod sign;

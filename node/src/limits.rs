@@ -93,5 +93,9 @@ pub const WAIT_MAX: Duration = Duration::from_secs(120);
 pub const FORWARD_AGAIN: Duration = Duration::from_secs(2);
 /// How long a linearizable read may wait for the leader and for execution.
 pub const READ_DEADLINE: Duration = Duration::from_secs(5);
+/// Linearizable reads that wait to share a question to the leader; whoever comes then waits to be taken.
+pub const READS_WAITING_MAX: usize = 1_024;
+/// Such questions under way at once: few enough that every member may ask the leader so.
+pub const READ_QUESTIONS_MAX: usize = 4;
 /// How long a subscriber may leave an event unread.
 pub const SUBSCRIBER_STALL_MAX: Duration = Duration::from_secs(30);

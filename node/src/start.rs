@@ -21,6 +21,7 @@ use crate::metered::Meters;
 use crate::order::Order;
 use crate::publish::Publish;
 use crate::purge::Purge;
+use crate::read_index::Asker;
 use crate::services::{Answers, Asked};
 use crate::sign::{Sign, Signer};
 use crate::sign_lock::SignLock;
@@ -382,6 +383,13 @@ impl Parts {
         };
         stations.spawn_on(meters.meter("publish", publish), on);
         stations.spawn_on(meters.meter("purge", purge.run()), on);
+        let (consensus, transport) = (self.consensus.clone(), self.transport.clone());
+        let (read_indexes, asking) = Asker { consensus, transport, members: members_seen.clone() }.start();
+        let asking = async {
+            asking.await;
+            Ok(())
+        };
+        stations.spawn_on(meters.meter("read_index", asking), on);
 
         let governing = applied_seen.clone();
         let governed: Governed = Arc::new(move || governing.borrow().governed_height);
@@ -407,6 +415,7 @@ impl Parts {
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS_MAX)),
             limits,
             consensus: self.consensus,
+            read_indexes,
             transport: self.transport,
             members: members_seen,
             applied: applied_seen,

@@ -6,17 +6,7 @@ use crate::report::{Case, Report, Row};
 pub(super) fn print(report: &Report) {
     let (machine, settings) = (&report.machine, &report.settings);
     println!("countersign-bench {}", settings.command);
-    println!(
-        "{}, {} cores, {} GiB, Linux {}, {}; commit {}; {} to {}",
-        machine.processor,
-        machine.cores,
-        machine.memory_gib,
-        machine.kernel,
-        machine.scheduling,
-        machine.commit,
-        report.began,
-        report.ended
-    );
+    println!("{machine}; {} to {}", report.began, report.ended);
     println!(
         "{} organisations, a node each, processes of their own, TLS, fsync; {} ms between them and back; client on the same cores",
         settings.organisations, settings.round_trip_ms

@@ -8,17 +8,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(super) fn print(report: &Report) {
     let (machine, settings) = (&report.machine, &report.settings);
     println!("countersign-bench {}", settings.command);
-    println!(
-        "{}, {} cores, {} GiB, Linux {}, {}; commit {}; {} to {}",
-        machine.processor,
-        machine.cores,
-        machine.memory_gib,
-        machine.kernel,
-        machine.scheduling,
-        machine.commit,
-        report.began,
-        report.ended
-    );
+    println!("{machine}; {} to {}", report.began, report.ended);
     println!("{}", settings.documents);
     println!(
         "one ledger in one process: {} organisations sign each note, {} accounts write, {} documents a block;",

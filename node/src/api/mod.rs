@@ -21,6 +21,7 @@ use crate::distrust::Distrust;
 use crate::members::Members;
 use crate::mempool::MempoolSize;
 use crate::metered::Meters;
+use crate::read_index::ReadIndexes;
 use crate::submit::Submission;
 use crate::verifier::Verifier;
 use countersign_consensus::Consensus;
@@ -52,6 +53,7 @@ pub(crate) struct Api {
     pub(crate) subscriptions: Arc<Semaphore>,
     pub(crate) limits: Limits,
     pub(crate) consensus: Consensus,
+    pub(crate) read_indexes: ReadIndexes,
     pub(crate) transport: Transport,
     pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) applied: watch::Receiver<Applied>,

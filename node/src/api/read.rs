@@ -1,14 +1,10 @@
 //! Answer reads: transactions, blocks, documents, history, receipts.
 
 use super::{Api, Refusal};
-use crate::frames::{ReadIndexFound, SERVICE_READ_INDEX, decode};
 use crate::limits::{LIST_DOCUMENTS_READ_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, READ_DEADLINE};
-use bytes::Bytes;
-use countersign_consensus::ConsensusError;
 use countersign_gateway::{Caller, Sighted};
 use countersign_ledger::Version;
 use countersign_ledger::store::{STATE_HEIGHTS_KEPT, STATE_KEPT, StoredBlock};
-use countersign_p2p::Lane;
 use countersign_proof::{Hash, Limits, SealLeaf, Transaction, check_document_id};
 use countersign_proto::v1::{self, Consistency, get_document_request::At, get_receipt_request::Of};
 use std::time::Duration;
@@ -188,28 +184,16 @@ impl Api {
     /// A height that covers all that was acknowledged anywhere before the call.
     pub(crate) async fn linearizable_height(&self) -> Result<u64, Refusal> {
         let read = tokio::time::timeout(READ_DEADLINE, self.linearize());
-        read.await.unwrap_or_else(|_| Err(no_leader("no leader confirmed the read in time")))
+        read.await.unwrap_or_else(|_| Err(Refusal::no_leader("no leader confirmed the read in time")))
     }
 
     /// Waits until this node has executed all that was acknowledged anywhere before the call.
     async fn linearize(&self) -> Result<u64, Refusal> {
-        let index = match self.consensus.read_index().await {
-            Ok(index) => index,
-            Err(ConsensusError::NotLeader { leader }) => self.ask_leader(leader).await?,
-            Err(error) => return Err(no_leader(&error.to_string())),
-        };
+        let index = self.read_indexes.find().await?;
         let mut applied = self.applied.clone();
         let seen = applied.wait_for(|applied| applied.position.is_some() && applied.index() >= index);
-        let seen = seen.await.map_err(|_| no_leader("the node is stopping"))?;
+        let seen = seen.await.map_err(|_| Refusal::no_leader("the node is stopping"))?;
         Ok(seen.chain.height)
-    }
-
-    async fn ask_leader(&self, leader: Option<u64>) -> Result<u64, Refusal> {
-        let members = self.members.borrow().clone();
-        let name = leader.and_then(|id| members.name_of(id)).ok_or_else(|| no_leader("no leader is known"))?;
-        let call = self.transport.call(name, Lane::Control, SERVICE_READ_INDEX, Bytes::new(), READ_DEADLINE);
-        let found: Option<ReadIndexFound> = decode(call.await.map_err(|e| no_leader(&e.to_string()))?);
-        found.map(|found| found.index).ok_or_else(|| no_leader("the leader's answer was malformed"))
     }
 
     pub(super) async fn documents(
@@ -302,8 +286,4 @@ impl Api {
         let not_yet = || Refusal::new("NOT_CERTIFIED_YET", format!("leaf {index} is not certified yet")).retry(RETRY);
         Ok(v1::GetReceiptResponse { receipt: receipt.ok_or_else(not_yet)?.to_string() })
     }
-}
-
-fn no_leader(detail: &str) -> Refusal {
-    Refusal::new("UNAVAILABLE", detail).retry(RETRY)
 }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+/// How soon there may be a leader again.
+const LEADER_AGAIN: Duration = Duration::from_millis(200);
+
 /// Why a call is turned away. Nothing of it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -26,6 +29,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// Nobody leads, or who does cannot be asked; it may be otherwise in a moment.
+    pub(crate) fn no_leader(detail: &str) -> Refusal {
+        Refusal::new("UNAVAILABLE", detail).retry(LEADER_AGAIN)
+    }
+
     pub(crate) fn new(reason: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Refusal {
         Refusal { reason: reason.into(), detail: detail.into(), field: None, retry: None, facts: Vec::new() }
     }
