@@ -27,8 +27,8 @@ impl StateCommitment {
     pub fn commit(&mut self, records: impl IntoIterator<Item = (Hash, Hash)>) -> Result<Hash, KvError> {
         assert!(self.pages.is_empty(), "the pages of height {} are not written", self.height);
         self.height += 1;
-        let writes = records.into_iter().map(|(key, record)| Write { key, record });
-        self.tree.commit(&*self.kv, self.height, writes, &mut self.pages)
+        let writes: Vec<Write> = records.into_iter().map(|(key, record)| Write { key, record }).collect();
+        self.tree.commit(&*self.kv, self.height, writes.len(), writes, &mut self.pages)
     }
 
     /// Writes the pages of the last block.

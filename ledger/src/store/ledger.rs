@@ -13,7 +13,7 @@ use crate::rejection::Rejection;
 use crate::state::{IdUse, Written};
 use crate::{Block, Chain, Definition, Executor, Judged, LedgerError, StateReader, Version};
 use countersign_proof::{
-    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, leaf_hash,
+    Genesis, GenesisLeaf, Hash, Leaf, Limits, Membership, PublicKey, SealLeaf, VersionRecord, leaf_hash, state_key,
 };
 use prost::Message;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl Ledger {
         let log = LogEdge::load(&*kv, tip.size)?;
         let chain = tip.chain()?;
         let position = tip.position();
-        let state = StateTree::open(&*kv, chain.height, state_root(&*kv, &chain)?)?;
+        let state = StateTree::open(&*kv, chain.height, state_root(&*kv, &chain)?, keys_since(&*kv, &tip)?)?;
         let (genesis, executor) = (genesis.hash(), Executor::new(genesis.origin()));
         Ok(Ledger { kv, genesis, executor, log, roots: Arc::default(), state, chain, position })
     }
@@ -220,7 +220,7 @@ impl Ledger {
         }
         documents.into_iter().for_each(|(key, row)| batch.put(DOCUMENTS, key, row));
         let write = |version: &Arc<Version>| Write { key: version.record.state_key(), record: version.hash };
-        Ok(self.state.commit(&*self.kv, height, newest.into_values().map(write), batch)?)
+        Ok(self.state.commit(&*self.kv, height, versions.len(), newest.into_values().map(write), batch)?)
     }
 
     /// What holds a unique key now, and what was indexed from when until when. A row that ends is moved to where it says
@@ -297,6 +297,7 @@ impl Ledger {
             raft_term: position.map_or(0, |p| p.term),
             raft_index: position.map_or(0, |p| p.index),
             layout: LAYOUT,
+            state_from: self.state.unsaved_from().unwrap_or(self.chain.height + 1),
         }
     }
 }
@@ -309,6 +310,16 @@ fn state_root(kv: &dyn Kv, chain: &Chain) -> Result<Hash, LedgerError> {
         Leaf::Seal(seal) => Ok(seal.state),
         _ => Err(missing().into()),
     }
+}
+
+/// The keys of the state that were set since the rows of its pages are all what they were.
+fn keys_since(kv: &dyn Kv, tip: &TipRow) -> Result<Vec<Hash>, KvError> {
+    let (from, to) = (pair_key(tip.state_from, 0), pair_key(tip.height + 1, 0));
+    let changes = kv.scan(CHANGES, &from, &to, usize::MAX)?;
+    let key = |(_, row): &(Vec<u8>, Vec<u8>)| {
+        decode(CHANGES, row).map(|ChangeRow { collection, id, .. }| state_key(&collection, &id))
+    };
+    changes.iter().map(key).collect()
 }
 
 fn genesis_keys(genesis: &Genesis) -> impl Iterator<Item = &PublicKey> {
@@ -409,7 +420,7 @@ mod tests {
         let kv = Arc::new(MemoryKv::new());
         drop(Ledger::open(kv.clone(), &genesis).expect("founds"));
         assert!(Ledger::open(kv.clone(), &genesis).is_ok(), "its own layout");
-        for (layout, named) in [(0, "layout 1,"), (1, "layout 1,"), (3, "layout 3,")] {
+        for (layout, named) in [(0, "layout 1,"), (2, "layout 2,"), (4, "layout 4,")] {
             let mut tip: TipRow = decode(META, &kv.get(META, TIP).expect("memory").expect("a tip")).expect("decodes");
             tip.layout = layout;
             let mut batch = Batch::default();
@@ -418,7 +429,7 @@ mod tests {
             let Err(refused) = Ledger::open(kv.clone(), &genesis) else { panic!("layout {layout} was opened") };
             let text = refused.to_string();
             assert!(
-                text.contains(named) && text.contains("layout 2:") && text.contains("docs/operations.md"),
+                text.contains(named) && text.contains("layout 3:") && text.contains("docs/operations.md"),
                 "{text}"
             );
         }

@@ -32,7 +32,9 @@ pub(crate) const HOLDERS: Family = "holders";
 pub(crate) const INDEXED: Family = "indexed";
 /// Public keys that have ever stood on the ledger.
 pub(crate) const KEYS: Family = "keys";
-/// Depth and path to a page of the newest state tree.
+/// State key to the hash of the newest record under it: the leaves of the newest state tree.
+pub(crate) const STATE_LEAVES: Family = "state_leaves";
+/// Depth and path to a page of a state tree: the newest, or one since [`TipRow::state_from`].
 pub(crate) const STATE_PAGES: Family = "state_pages";
 /// Tree size to the note of a certified checkpoint.
 pub(crate) const CERTIFICATES: Family = "certificates";
@@ -46,7 +48,7 @@ pub(crate) const COSIGNED: Family = "cosigned";
 pub(crate) const META: Family = "meta";
 
 /// Every family of the ledger database.
-pub(crate) const FAMILIES: [Family; 18] = [
+pub(crate) const FAMILIES: [Family; 19] = [
     BLOCKS,
     LEAVES,
     TREE,
@@ -59,6 +61,7 @@ pub(crate) const FAMILIES: [Family; 18] = [
     HOLDERS,
     INDEXED,
     KEYS,
+    STATE_LEAVES,
     STATE_PAGES,
     CERTIFICATES,
     COSIGNATURES,
@@ -71,12 +74,12 @@ pub(crate) const FAMILIES: [Family; 18] = [
 pub(crate) const SOUGHT: [Family; 3] = [IDS, DOCUMENTS, HOLDERS];
 
 /// The families whose rows are hashes under hashes.
-pub(crate) const HASHES: [Family; 3] = [IDS, KEYS, STATE_PAGES];
+pub(crate) const HASHES: [Family; 4] = [IDS, KEYS, STATE_LEAVES, STATE_PAGES];
 
 pub(crate) const TIP: &[u8] = b"tip";
 
 /// The number of the form of all these rows, which changes whenever one of them does. The first form carried none.
-pub(crate) const LAYOUT: u32 = 2;
+pub(crate) const LAYOUT: u32 = 3;
 
 /// Where the ledger stands, and the Raft position that took it there.
 #[derive(Clone, PartialEq, Message)]
@@ -100,6 +103,9 @@ pub(crate) struct TipRow {
     /// Read before anything else is: [`LAYOUT`].
     #[prost(uint32, tag = "9")]
     pub(crate) layout: u32,
+    /// The first height whose changes of the state may not be in the rows of its pages.
+    #[prost(uint64, tag = "10")]
+    pub(crate) state_from: u64,
 }
 
 /// A block's proposal without its transactions, and where its leaves lie.

@@ -1,7 +1,9 @@
-//! Hold four levels of the state tree in one page, and change pages without changing them: a new page shares what is the same.
+//! Hold four levels of the state tree in one page, and set keys: in place, or in a copy of what somebody else still holds.
 
-use super::super::kv::{Kv, KvError};
+use super::super::kv::KvError;
 use super::super::rows::STATE_PAGES;
+use super::place::Place;
+use super::rows::{ROWLESS_LEAVES_MAX, Rows};
 use countersign_proof::{Hash, StateTree as Nodes};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +13,8 @@ const LEVELS: u8 = 4;
 const SLOTS: usize = 1 << LEVELS;
 /// Fewer slots than this are hashed anew rather than remembered.
 const REMEMBERED_MIN: u32 = 6;
+/// Stands for a number of leaves that is not counted: above [`ROWLESS_LEAVES_MAX`], for ever.
+const MANY: u32 = u32::MAX;
 
 /// What a key will hold: a record hash, or nothing, where a tree of before is made of one of now.
 pub(super) type Set = (Hash, Option<Hash>);
@@ -20,12 +24,16 @@ pub(super) type Set = (Hash, Option<Hash>);
 pub(super) struct Page {
     /// Which of the sixteen slots are taken, the lowest bit for the first.
     taken: u16,
+    /// Whether its row is not what it is.
+    unsaved: bool,
+    /// How many there are below; [`MANY`] from when it first has a row.
+    leaves: u32,
     /// The taken ones, in order.
     slots: Vec<Slot>,
     hash: Hash,
-    /// Of the nodes between, numbered like a heap: 1 is the page's own, the children of n are 2n and 2n+1. None in a small page.
+    /// Of the nodes between, numbered like a heap: 1 is the page's own, the children of n are 2n and 2n+1. None where few slots are taken.
     inner: Option<Box<[Hash; SLOTS]>>,
-    /// The height that made it; 0 for one that was read.
+    /// The height that changed it last; 0 for one that was read.
     made: u64,
 }
 
@@ -42,62 +50,31 @@ enum Slot {
 #[derive(Clone)]
 struct Child {
     hash: Hash,
+    /// As the page has it; any number up to [`ROWLESS_LEAVES_MAX`] when it is one that has no row, and was not read yet.
+    leaves: u32,
     page: Arc<OnceLock<Arc<Page>>>,
 }
 
-/// What a subtree is.
-enum Node {
-    Empty,
-    Leaf { key: Hash, record: Hash },
-    Page(Arc<Page>),
-}
-
-/// Where a page lies: how many nibbles of which key lead to it.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    depth: u8,
-    key: &'a Hash,
-}
-
-impl<'a> Place<'a> {
-    /// Where the root lies: no nibble of any key leads there.
-    pub(super) fn root(key: &'a Hash) -> Place<'a> {
-        Place { depth: 0, key }
-    }
-
-    fn below(self, key: &'a Hash) -> Place<'a> {
-        Place { depth: self.depth + 1, key }
-    }
-
-    fn nibble(self, key: &Hash) -> usize {
-        let byte = key.0[usize::from(self.depth / 2)];
-        usize::from(if self.depth.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
-    }
-
-    /// The key of its row: the depth, then the nibbles.
-    pub(super) fn row_key(self) -> Vec<u8> {
-        let depth = usize::from(self.depth);
-        let mut row = vec![self.depth];
-        row.extend_from_slice(&self.key.0[..depth.div_ceil(2)]);
-        if !depth.is_multiple_of(2) {
-            *row.last_mut().expect("the depth at least") &= 0xf0;
-        }
-        row
-    }
-}
-
-/// What a change of pages leaves behind: those that it made, each with the key of its row.
+/// What setting keys leaves behind.
 #[derive(Default)]
 pub(super) struct Made {
-    pub(super) pages: Vec<(Vec<u8>, Arc<Page>)>,
-    /// The bytes in memory of all of them.
-    pub(super) bytes: usize,
+    /// The keys of the rows that are no longer what their pages are, and were before.
+    pub(super) unsaved: Vec<Vec<u8>>,
+    /// Bytes in memory that the tree takes more than before, or fewer.
+    pub(super) grown: isize,
+    /// Bytes of the pages that somebody else holds still and were copied for that.
+    pub(super) copied: usize,
 }
 
 impl Page {
-    /// The page of a tree without a leaf.
+    /// A page without a leaf, to be set.
     pub(super) fn empty() -> Page {
-        Page { taken: 0, slots: Vec::new(), hash: Nodes::EMPTY, inner: None, made: 0 }
+        Page { taken: 0, unsaved: false, leaves: 0, slots: Vec::new(), hash: Nodes::EMPTY, inner: None, made: 0 }
+    }
+
+    /// The root of a tree without a leaf. It has a row, however few leaves there are.
+    pub(super) fn root() -> Page {
+        Page { leaves: MANY, ..Page::empty() }
     }
 
     pub(super) fn hash(&self) -> Hash {
@@ -105,23 +82,27 @@ impl Page {
     }
 
     /// Roughly what it takes in memory, without the pages below.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         size_of::<Page>()
             + self.slots.capacity() * size_of::<Slot>()
             + self.inner.as_ref().map_or(0, |_| SLOTS * 32)
             + 32
     }
 
-    /// The page with these keys set, ascending, every one of which leads here.
+    /// Sets these keys, ascending, every one of which leads here. An error leaves the page half set.
     pub(super) fn set(
-        &self,
-        kv: &dyn Kv,
+        this: &mut Arc<Page>,
+        rows: Rows<'_>,
         place: Place<'_>,
         height: u64,
         sets: &[Set],
         made: &mut Made,
-    ) -> Result<Arc<Page>, KvError> {
-        let mut slots: [Option<Slot>; SLOTS] = Default::default();
+    ) -> Result<(), KvError> {
+        if Arc::get_mut(this).is_none() {
+            made.copied += this.bytes();
+        }
+        let page = Arc::make_mut(this);
+        let bytes = page.bytes();
         let mut touched = 0u16;
         let mut rest = sets;
         while let Some((key, _)) = rest.first() {
@@ -129,35 +110,99 @@ impl Page {
             let (of_slot, others) = rest.split_at(rest.partition_point(|(key, _)| place.nibble(key) == nibble));
             rest = others;
             touched |= 1 << nibble;
-            let before = match self.slot(nibble) {
-                None => Node::Empty,
-                Some(Slot::Leaf { key, record }) => Node::Leaf { key: *key, record: *record },
-                // Read through this page: whoever still holds it finds the page below as it was.
-                Some(Slot::Child(child)) => Node::Page(child.page(kv, place.below(key))?),
-            };
-            slots[nibble] = match before.set(kv, place.below(key), height, of_slot, made)? {
-                Node::Empty => None,
-                Node::Leaf { key, record } => Some(Slot::Leaf { key, record }),
-                Node::Page(page) => Some(Slot::Child(Child { hash: page.hash, page: Arc::new(OnceLock::from(page)) })),
-            };
+            page.set_slot(nibble, rows, place.below(key), height, of_slot, made)?;
         }
-        let mut page = Page { taken: 0, slots: Vec::new(), hash: self.hash, inner: self.inner.clone(), made: height };
-        let kept = self.slots.iter().zip(bits(self.taken)).filter(|(_, nibble)| touched & 1 << nibble == 0);
-        kept.for_each(|(slot, nibble)| slots[nibble] = Some(slot.clone()));
-        for (nibble, slot) in slots.into_iter().enumerate() {
-            page.taken |= u16::from(slot.is_some()) << nibble;
-            page.slots.extend(slot);
+        page.made = height;
+        if page.leaves <= ROWLESS_LEAVES_MAX {
+            let leaves = page.slots.iter().map(Slot::leaves).fold(0, u32::saturating_add);
+            page.leaves = if leaves > ROWLESS_LEAVES_MAX { MANY } else { leaves };
+        }
+        if page.leaves == MANY && !page.unsaved {
+            page.unsaved = true;
+            made.unsaved.push(place.row_key());
         }
         page.rehash(touched);
-        let page = Arc::new(page);
-        made.bytes += page.bytes();
-        made.pages.push((place.row_key(), page.clone()));
-        Ok(page)
+        made.grown += page.bytes() as isize - bytes as isize;
+        Ok(())
+    }
+
+    /// Sets keys of one slot, which lead to the place below.
+    fn set_slot(
+        &mut self,
+        nibble: usize,
+        rows: Rows<'_>,
+        below: Place<'_>,
+        height: u64,
+        sets: &[Set],
+        made: &mut Made,
+    ) -> Result<(), KvError> {
+        let leaf = match self.slot_mut(nibble) {
+            Some(Slot::Child(child)) => {
+                let page = child.page_mut(rows, below, made)?;
+                Page::set(page, rows, below, height, sets, made)?;
+                let only = match page.slots[..] {
+                    [] => None,
+                    [Slot::Leaf { key, record }] => Some(Slot::Leaf { key, record }),
+                    _ => {
+                        (child.hash, child.leaves) = (page.hash, page.leaves);
+                        return Ok(());
+                    }
+                };
+                made.grown -= page.bytes() as isize;
+                self.put(nibble, only);
+                return Ok(());
+            }
+            Some(Slot::Leaf { key, record }) => Some((*key, *record)),
+            None => None,
+        };
+        let is_set = |key: &Hash| sets.iter().any(|(set, _)| set == key);
+        let kept = leaf.filter(|(key, _)| !is_set(key)).map(|(key, record)| (key, Some(record)));
+        let mut leaves: Vec<Set> = sets.iter().filter(|(_, record)| record.is_some()).copied().chain(kept).collect();
+        let slot = match leaves[..] {
+            [] => None,
+            [(key, Some(record))] => Some(Slot::Leaf { key, record }),
+            _ => {
+                leaves.sort_unstable();
+                let mut page = Arc::new(Page::empty());
+                made.grown += page.bytes() as isize;
+                Page::set(&mut page, rows, below, height, &leaves, made)?;
+                let (hash, leaves) = (page.hash, page.leaves);
+                Some(Slot::Child(Child { hash, leaves, page: Arc::new(OnceLock::from(page)) }))
+            }
+        };
+        self.put(nibble, slot);
+        Ok(())
+    }
+
+    /// Where a slot stands, or would stand, among the taken ones.
+    fn at(&self, nibble: usize) -> usize {
+        (self.taken & ((1u32 << nibble) - 1) as u16).count_ones() as usize
+    }
+
+    fn put(&mut self, nibble: usize, slot: Option<Slot>) {
+        let (at, was_taken) = (self.at(nibble), self.taken >> nibble & 1 == 1);
+        let bit = 1u16 << nibble;
+        match (slot, was_taken) {
+            (Some(slot), true) => self.slots[at] = slot,
+            (Some(slot), false) => {
+                self.slots.insert(at, slot);
+                self.taken |= bit;
+            }
+            (None, true) => {
+                self.slots.remove(at);
+                self.taken &= !bit;
+            }
+            (None, false) => {}
+        }
+    }
+
+    fn slot_mut(&mut self, nibble: usize) -> Option<&mut Slot> {
+        let at = self.at(nibble);
+        (self.taken >> nibble & 1 == 1).then(|| &mut self.slots[at])
     }
 
     fn slot(&self, nibble: usize) -> Option<&Slot> {
-        let at = (self.taken & ((1u32 << nibble) - 1) as u16).count_ones() as usize;
-        (self.taken >> nibble & 1 == 1).then(|| &self.slots[at])
+        (self.taken >> nibble & 1 == 1).then(|| &self.slots[self.at(nibble)])
     }
 
     /// Hashes the nodes on the ways of the touched slots, and remembers them where that is worth it.
@@ -200,9 +245,9 @@ impl Page {
     }
 
     /// What lies at the end of a key's way from here, and the siblings of the way, leaf to root.
-    pub(super) fn way(&self, kv: &dyn Kv, place: Place<'_>, key: &Hash) -> Result<super::Way, KvError> {
+    pub(super) fn way(&self, rows: Rows<'_>, place: Place<'_>, key: &Hash) -> Result<super::Way, KvError> {
         let mut siblings = Vec::new();
-        let end = self.walk(kv, place, key, &mut siblings)?;
+        let end = self.walk(rows, place, key, &mut siblings)?;
         siblings.reverse();
         Ok((end, siblings))
     }
@@ -210,7 +255,7 @@ impl Page {
     /// The siblings root to leaf.
     fn walk(
         &self,
-        kv: &dyn Kv,
+        rows: Rows<'_>,
         place: Place<'_>,
         key: &Hash,
         siblings: &mut Vec<Hash>,
@@ -228,7 +273,7 @@ impl Page {
                 Some(Slot::Leaf { key, record }) if below.count_ones() == 1 => return Ok(Some((*key, *record))),
                 Some(Slot::Child(child)) if node >= SLOTS => {
                     let below = place.below(key);
-                    return child.page(kv, below)?.walk(kv, below, key, siblings);
+                    return child.page(rows, below, &mut Made::default())?.walk(rows, below, key, siblings);
                 }
                 _ => {}
             }
@@ -250,16 +295,19 @@ impl Page {
         }
     }
 
-    /// What is kept of it on disk: which slots are taken, which of them are leaves, and what they hold.
-    pub(super) fn encode(&self, place_depth: u8) -> Vec<u8> {
-        let leaves = self.slots.iter().zip(bits(self.taken));
-        let leaves = leaves.filter(|(slot, _)| matches!(slot, Slot::Leaf { .. })).map(|(_, nibble)| 1u16 << nibble);
-        let mut row = [self.taken.to_be_bytes(), leaves.sum::<u16>().to_be_bytes()].concat();
+    /// Its row: which slots are taken, which of them are leaves, which are pages with rows, and what they hold.
+    fn encode(&self, depth: u8) -> Vec<u8> {
+        let those = |is: fn(&Slot) -> bool| -> u16 {
+            self.slots.iter().zip(bits(self.taken)).map(|(slot, nibble)| u16::from(is(slot)) << nibble).sum()
+        };
+        let leaves = those(|slot| matches!(slot, Slot::Leaf { .. }));
+        let with_rows = those(|slot| slot.leaves() == MANY);
+        let mut row = [self.taken, leaves, with_rows].map(u16::to_be_bytes).concat();
         for slot in &self.slots {
             match slot {
                 // The nibbles that lead here are in the row's key.
                 Slot::Leaf { key, record } => {
-                    row.extend_from_slice(&key.0[usize::from(place_depth / 2)..]);
+                    row.extend_from_slice(&key.0[usize::from(depth / 2)..]);
                     row.extend_from_slice(&record.0);
                 }
                 Slot::Child(child) => row.extend_from_slice(&child.hash.0),
@@ -270,9 +318,9 @@ impl Page {
 
     /// Reads what was kept; none when it does not decode.
     pub(super) fn decode(place: Place<'_>, row: &[u8]) -> Option<Page> {
-        let (masks, mut rest) = row.split_first_chunk::<4>()?;
-        let (taken, leaves) = (u16::from_be_bytes([masks[0], masks[1]]), u16::from_be_bytes([masks[2], masks[3]]));
-        if leaves & !taken != 0 {
+        let (masks, mut rest) = row.split_first_chunk::<6>()?;
+        let [taken, leaves, with_rows] = [0, 2, 4].map(|at| u16::from_be_bytes([masks[at], masks[at + 1]]));
+        if leaves & !taken != 0 || with_rows & (leaves | !taken) != 0 {
             return None;
         }
         let given = usize::from(place.depth / 2);
@@ -287,21 +335,36 @@ impl Page {
                 rest = after;
             } else {
                 let (hash, after) = rest.split_first_chunk::<32>()?;
-                slots.push(Slot::Child(Child { hash: Hash(*hash), page: Arc::default() }));
+                let leaves = if with_rows >> nibble & 1 == 1 { MANY } else { 1 };
+                slots.push(Slot::Child(Child { hash: Hash(*hash), leaves, page: Arc::default() }));
                 rest = after;
             }
         }
-        let mut page = Page { taken, slots, hash: Nodes::EMPTY, inner: None, made: 0 };
+        let mut page = Page { taken, slots, ..Page::root() };
         page.rehash(u16::MAX);
         rest.is_empty().then_some(page)
     }
 
-    /// Reads the page at this place, whatever its hash.
-    pub(super) fn read(kv: &dyn Kv, place: Place<'_>) -> Result<Option<Page>, KvError> {
-        let corrupt =
-            || KvError::Corrupt { family: STATE_PAGES, message: "a page of the state tree does not decode".into() };
-        let row = kv.get(STATE_PAGES, &place.row_key())?;
-        row.map(|row| Page::decode(place, &row).ok_or_else(corrupt)).transpose()
+    /// Gives the row of the page at `target`, which is this one or one below, and takes it for saved. None when there is
+    /// none: its leaves went, or few are left.
+    pub(super) fn save(
+        this: &mut Arc<Page>,
+        rows: Rows<'_>,
+        place: Place<'_>,
+        target: Place<'_>,
+    ) -> Result<Option<Vec<u8>>, KvError> {
+        let page = Arc::make_mut(this);
+        if place.depth == target.depth {
+            page.unsaved = false;
+            return Ok(Some(page.encode(place.depth)));
+        }
+        match page.slot_mut(place.nibble(target.key)) {
+            Some(Slot::Child(child)) if child.leaves == MANY => {
+                let below = place.below(target.key);
+                Page::save(child.page_mut(rows, below, &mut Made::default())?, rows, below, target)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Adds what this page and the pages in memory below take, by the height that made them.
@@ -310,17 +373,18 @@ impl Page {
         self.children().filter_map(|child| child.page.get()).for_each(|page| page.count_bytes(by_height));
     }
 
-    /// This page without the pages below, and below them, that no height from `since` on made.
-    pub(super) fn without_older(&self, since: u64) -> Page {
-        let mut page = self.clone();
-        for slot in &mut page.slots {
+    /// Forgets the pages below, and below them, that no height from `since` on made, but for those that are not saved.
+    pub(super) fn let_go(this: &mut Arc<Page>, since: u64) {
+        for slot in &mut Arc::make_mut(this).slots {
             let Slot::Child(child) = slot else { continue };
-            let Some(below) = child.page.get() else { continue };
-            let below = below.without_older(since);
-            let is_kept = below.made >= since || below.children().any(|child| child.page.get().is_some());
-            child.page = if is_kept { Arc::new(OnceLock::from(Arc::new(below))) } else { Arc::default() };
+            let Some(below) = Arc::make_mut(&mut child.page).get_mut() else { continue };
+            Page::let_go(below, since);
+            let is_kept =
+                below.made >= since || below.unsaved || below.children().any(|child| child.page.get().is_some());
+            if !is_kept {
+                child.page = Arc::default();
+            }
         }
-        page
     }
 
     fn children(&self) -> impl Iterator<Item = &Child> {
@@ -331,36 +395,11 @@ impl Page {
     }
 }
 
-impl Node {
-    fn set(self, kv: &dyn Kv, place: Place<'_>, height: u64, sets: &[Set], made: &mut Made) -> Result<Node, KvError> {
-        let page = match &self {
-            Node::Page(page) => page.set(kv, place, height, sets, made)?,
-            Node::Empty | Node::Leaf { .. } => match self.set_small(sets) {
-                Ok(node) => return Ok(node),
-                Err(leaves) => Page::empty().set(kv, place, height, &leaves, made)?,
-            },
-        };
-        Ok(match &page.slots[..] {
-            [] => Node::Empty,
-            [Slot::Leaf { key, record }] => Node::Leaf { key: *key, record: *record },
-            _ => Node::Page(page),
-        })
-    }
-
-    /// What no page is needed for; else all leaves there are now, ascending.
-    fn set_small(self, sets: &[Set]) -> Result<Node, Vec<Set>> {
-        let leaf = match self {
-            Node::Leaf { key, record } if sets.iter().all(|(set, _)| *set != key) => Some((key, Some(record))),
-            _ => None,
-        };
-        let mut leaves: Vec<Set> = sets.iter().filter(|(_, record)| record.is_some()).copied().chain(leaf).collect();
-        match leaves[..] {
-            [] => Ok(Node::Empty),
-            [(key, Some(record))] => Ok(Node::Leaf { key, record }),
-            _ => {
-                leaves.sort_unstable();
-                Err(leaves)
-            }
+impl Slot {
+    fn leaves(&self) -> u32 {
+        match self {
+            Slot::Leaf { .. } => 1,
+            Slot::Child(child) => child.leaves,
         }
     }
 }
@@ -368,21 +407,23 @@ impl Node {
 impl Child {
     /// The page, from memory or from disk, where the newest lies. Whoever changes a page reads it here first, and all copies of
     /// the parent share this place: so a tree of before finds the page as it was, here or on disk.
-    fn page(&self, kv: &dyn Kv, place: Place<'_>) -> Result<Arc<Page>, KvError> {
+    fn page(&self, rows: Rows<'_>, place: Place<'_>, made: &mut Made) -> Result<&Arc<Page>, KvError> {
         if let Some(page) = self.page.get() {
-            return Ok(page.clone());
+            return Ok(page);
         }
-        if let Some(page) = Page::read(kv, place)?.filter(|page| page.hash == self.hash) {
-            return Ok(self.page.get_or_init(|| Arc::new(page)).clone());
+        let read = rows.page(place, self.leaves == MANY, made)?;
+        if let Some(page) = read.filter(|page| rows.are_stale || page.hash == self.hash) {
+            return Ok(self.page.get_or_init(|| page));
         }
-        let missing = || KvError::Corrupt {
-            family: STATE_PAGES,
-            message: format!(
-                "the page of the state tree at {} is not the one its parent names",
-                hex::encode(place.row_key())
-            ),
-        };
-        self.page.get().cloned().ok_or_else(missing)
+        let named = hex::encode(place.row_key());
+        let message = || format!("the page of the state tree at {named} is not the one its parent names");
+        self.page.get().ok_or_else(|| KvError::Corrupt { family: STATE_PAGES, message: message() })
+    }
+
+    /// The same, to change: a copy, when somebody else holds it still.
+    fn page_mut(&mut self, rows: Rows<'_>, place: Place<'_>, made: &mut Made) -> Result<&mut Arc<Page>, KvError> {
+        self.page(rows, place, made)?;
+        Ok(Arc::make_mut(&mut self.page).get_mut().expect("it was read"))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::super::kv::{Batch, Kv};
 use super::super::memory::MemoryKv;
-use super::super::rows::STATE_PAGES;
+use super::super::rows::{STATE_LEAVES, STATE_PAGES};
+use super::trees::RECENT_HEIGHTS_MAX;
 use super::*;
 use countersign_proof::{StateTree as Naive, plain_hash};
 use jmt::mock::MockTreeStore;
 use jmt::{KeyHash, Sha256Jmt};
+use std::collections::BTreeMap;
 
 /// Numbers without a pattern, the same at every run.
 struct Numbers(u64);
@@ -39,18 +41,20 @@ struct Both {
     /// After each height: the tree in memory, and for taking back what each key held before.
     past: Vec<(Naive, BTreeMap<Hash, Option<Hash>>)>,
     held: BTreeMap<Hash, Hash>,
+    unsaved_from: u64,
 }
 
 impl Both {
-    fn new(memory: usize) -> Both {
+    fn new(memory: usize, unsaved_changes_max: u64) -> Both {
         Both {
             kv: MemoryKv::new(),
-            tree: StateTree::with_memory(memory),
+            tree: StateTree { loaded_bytes_max: memory, unsaved_changes_max, ..StateTree::empty() },
             naive: Naive::default(),
             jmt: MockTreeStore::new(true),
             height: 0,
             past: Vec::new(),
             held: BTreeMap::new(),
+            unsaved_from: 0,
         }
     }
 
@@ -63,7 +67,9 @@ impl Both {
         let before = writes.keys().map(|key| (*key, self.held.get(key).copied())).collect();
         let mut batch = Batch::default();
         let of = |(key, preimage): (&Hash, &Vec<u8>)| Write { key: *key, record: plain_hash(preimage) };
-        let root = self.tree.commit(&self.kv, self.height, writes.iter().map(of), &mut batch).expect("commits");
+        let (count, writes_of) = (writes.len(), writes.iter().map(of));
+        let root = self.tree.commit(&self.kv, self.height, count, writes_of, &mut batch).expect("commits");
+        self.unsaved_from = self.tree.unsaved_from().unwrap_or(self.height + 1);
         self.kv.write(batch).expect("writes");
         self.tree.written(self.height);
         let values = writes.iter().map(|(key, preimage)| (KeyHash(key.0), Some(preimage.clone())));
@@ -96,56 +102,67 @@ impl Both {
         assert_eq!(way.expect("it is there"), self.past[height as usize].0.prove(key), "{key} at {height}");
     }
 
-    fn reopen(&mut self, memory: usize) {
-        let root = self.tree.root.hash();
-        self.tree = StateTree::open(&self.kv, self.height - 1, root).expect("opens");
-        self.tree.loaded_bytes_max = memory;
+    /// As after a crash: nothing is written that was not.
+    fn reopen(&mut self) {
+        let (memory, unsaved) = (self.tree.loaded_bytes_max, self.tree.unsaved_changes_max);
+        self.tree = self.open().expect("opens");
+        (self.tree.loaded_bytes_max, self.tree.unsaved_changes_max) = (memory, unsaved);
+    }
+
+    fn open(&self) -> Result<StateTree, KvError> {
+        let since = self.past[self.unsaved_from as usize..].iter().flat_map(|(_, before)| before.keys().copied());
+        StateTree::open(&self.kv, self.height - 1, self.naive.root(), since)
     }
 }
 
-fn campaign(memory: usize, reopen_every: u64) {
+fn campaign(memory: usize, unsaved_changes_max: u64, reopen_every: u64) {
     let mut numbers = Numbers(memory as u64);
-    let mut both = Both::new(memory);
+    let mut both = Both::new(memory, unsaved_changes_max);
     for _ in 0..120 {
         let count = [0, 1, 2, 7, 40][numbers.below(5) as usize];
-        let keys: Vec<Hash> = (0..count).map(|_| key(numbers.below(900))).collect();
+        let keys: Vec<Hash> = (0..count).map(|_| key(numbers.below(1_200))).collect();
         both.block(keys);
         if both.height.is_multiple_of(reopen_every) {
-            both.reopen(memory);
+            both.reopen();
         }
         for _ in 0..6 {
-            both.check_ways(numbers.below(both.height), &key(numbers.below(1_000)));
+            both.check_ways(numbers.below(both.height), &key(numbers.below(1_300)));
         }
-        both.check_ways(both.height - 1, &key(numbers.below(1_000)));
+        both.check_ways(both.height - 1, &key(numbers.below(1_300)));
     }
 }
 
 #[test]
 fn roots_and_ways_are_those_of_two_other_trees() {
-    campaign(LOADED_BYTES_MAX, u64::MAX);
+    campaign(LOADED_BYTES_MAX, UNSAVED_CHANGES_MAX, u64::MAX);
+    campaign(LOADED_BYTES_MAX, 0, u64::MAX);
 }
 
 #[test]
 fn they_are_the_same_when_pages_are_always_let_go_or_read_anew() {
-    campaign(0, u64::MAX);
-    campaign(20_000, u64::MAX);
-    campaign(LOADED_BYTES_MAX, 5);
-    campaign(0, 2);
+    for unsaved_changes_max in [0, 50, UNSAVED_CHANGES_MAX] {
+        campaign(0, unsaved_changes_max, u64::MAX);
+        campaign(20_000, unsaved_changes_max, u64::MAX);
+        campaign(LOADED_BYTES_MAX, unsaved_changes_max, 5);
+        campaign(0, unsaved_changes_max, 17);
+    }
 }
 
 #[test]
 fn the_root_does_not_depend_on_who_came_first() {
     let keys: Vec<Hash> = (0..300).map(key).collect();
     let root_of = |blocks: Vec<Vec<Hash>>| {
-        let (kv, mut tree) = (MemoryKv::new(), StateTree::empty());
-        for (height, keys) in blocks.into_iter().enumerate() {
+        let (kv, mut tree) = (MemoryKv::new(), StateTree { unsaved_changes_max: 0, ..StateTree::empty() });
+        let mut root = Hash([0; 32]);
+        for (height, keys) in (0..).zip(blocks) {
             let mut batch = Batch::default();
-            let writes = keys.into_iter().map(|key| Write { key, record: plain_hash(&key.0) });
-            tree.commit(&kv, height as u64, writes, &mut batch).expect("commits");
+            let (count, writes) = (keys.len(), keys.iter().map(|key| Write { key: *key, record: plain_hash(&key.0) }));
+            root = tree.commit(&kv, height, count, writes, &mut batch).expect("commits");
             kv.write(batch).expect("writes");
-            tree.written(height as u64);
+            tree.written(height);
         }
-        (tree.root.hash(), kv.scan(STATE_PAGES, &[], &[0xff], usize::MAX).expect("reads"))
+        let rows = |family| kv.scan(family, &[], &[0xff], usize::MAX).expect("reads");
+        (root, rows(STATE_LEAVES), rows(STATE_PAGES))
     };
     let at_once = root_of(vec![keys.clone()]);
     assert_eq!(root_of(keys.iter().map(|key| vec![*key]).collect()), at_once);
@@ -153,27 +170,74 @@ fn the_root_does_not_depend_on_who_came_first() {
 }
 
 #[test]
-fn a_page_that_is_not_what_its_parent_names_is_refused() {
-    let mut both = Both::new(0);
-    both.block((0..400).map(key));
-    let rows = both.kv.scan(STATE_PAGES, &[1], &[0xff], usize::MAX).expect("reads");
-    assert!(rows.len() > 20, "pages below the root");
-    for (at, (row, bytes)) in rows.iter().enumerate().step_by(3) {
-        for altered in [Vec::new(), bytes[..bytes.len() - 1].to_vec(), flipped(bytes, at % bytes.len())] {
+fn a_row_that_is_not_what_a_parent_names_is_refused() {
+    let mut both = Both::new(0, 0);
+    both.block((0..2_000).map(key));
+    let rows = |family| both.kv.scan(family, &[], &[0xff; 33], usize::MAX).expect("reads");
+    let (pages, leaves) = (rows(STATE_PAGES), rows(STATE_LEAVES));
+    assert!(pages.len() > 10 && leaves.len() > pages.len(), "pages with rows and pages without");
+    let all = pages
+        .iter()
+        .step_by(2)
+        .map(|row| (STATE_PAGES, row))
+        .chain(leaves.iter().step_by(97).map(|row| (STATE_LEAVES, row)));
+    for (at, (family, (row, bytes))) in all.enumerate() {
+        for altered in [None, Some(bytes[..bytes.len() - 1].to_vec()), Some(flipped(bytes, at % bytes.len()))] {
             let mut batch = Batch::default();
-            batch.put(STATE_PAGES, row.clone(), altered);
+            batch.delete(family, row.clone());
+            altered.into_iter().for_each(|altered| batch.put(family, row.clone(), altered));
             both.kv.write(batch).expect("writes");
-            both.reopen(0);
-            let trees = both.tree.trees();
-            let root = both.naive.root();
-            let read = (0..400).map(key).map(|key| trees.way(&both.kv, 0, &root, &key, |_| Ok(BTreeMap::new())));
-            assert!(read.into_iter().any(|way| way.is_err()), "page {row:?}");
+            let refused = match both.open() {
+                Err(_) => true,
+                Ok(tree) => {
+                    let (trees, root) = (tree.trees(), both.naive.root());
+                    let mut ways =
+                        (0..2_000).map(|at| trees.way(&both.kv, 0, &root, &key(at), |_| Ok(BTreeMap::new())));
+                    ways.any(|way| way.is_err())
+                }
+            };
+            assert!(refused, "{family} {row:?}");
         }
         let mut batch = Batch::default();
-        batch.put(STATE_PAGES, row.clone(), bytes.clone());
+        batch.put(family, row.clone(), bytes.clone());
         both.kv.write(batch).expect("writes");
     }
-    assert!(StateTree::open(&both.kv, 0, plain_hash(b"another")).is_err(), "another root than the seal's");
+    assert!(both.open().is_ok());
+    let another = StateTree::open(&both.kv, 0, plain_hash(b"another"), []);
+    assert!(another.is_err(), "another root than the seal's");
+}
+
+#[test]
+fn a_tree_opened_without_the_keys_that_were_set_since_is_refused() {
+    let mut both = Both::new(LOADED_BYTES_MAX, 500);
+    for block in 0..20 {
+        both.block((block * 90..block * 90 + 100).map(key));
+    }
+    assert!((10..both.height).contains(&both.unsaved_from), "some pages are saved, and some are not");
+    assert!(StateTree::open(&both.kv, both.height - 1, both.naive.root(), []).is_err());
+    both.reopen();
+    // All of them are saved now.
+    assert!(StateTree::open(&both.kv, both.height - 1, both.naive.root(), []).is_ok());
+}
+
+#[test]
+fn nothing_is_copied_until_somebody_asks_for_a_tree() {
+    let mut both = Both::new(LOADED_BYTES_MAX, UNSAVED_CHANGES_MAX);
+    let kept = |both: &Both| both.tree.shared.recent.lock().expect(NO_PANIC).trees.len() as u64;
+    for _ in 0..3 {
+        both.block((0..500).map(key));
+        assert_eq!(kept(&both), 0);
+    }
+    both.check_ways(2, &key(1));
+    assert_eq!(kept(&both), 1);
+    for height in 3..=2 + RECENT_HEIGHTS_MAX {
+        both.block([key(height)]);
+        assert_eq!(kept(&both), (height - 1).min(RECENT_HEIGHTS_MAX), "wanted");
+    }
+    for gone in 1..=RECENT_HEIGHTS_MAX {
+        both.block([key(1)]);
+        assert_eq!(kept(&both), RECENT_HEIGHTS_MAX - gone, "no longer");
+    }
 }
 
 fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
@@ -184,17 +248,17 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 
 #[test]
 fn a_tree_of_before_is_read_while_the_next_is_made() {
-    let mut both = Both::new(LOADED_BYTES_MAX);
-    both.block((0..500).map(key));
+    let mut both = Both::new(LOADED_BYTES_MAX, 0);
+    both.block((0..2_000).map(key));
     // Nothing of it is in memory but the root, so that whoever reads it must find each page as it was.
-    both.reopen(LOADED_BYTES_MAX);
-    let trees = both.tree.trees();
-    let (_, old) = trees.tree(0).expect("there");
+    both.reopen();
+    let (_, old) = both.tree.trees().tree(0).expect("reads").expect("there");
     for round in 1..4 {
-        both.block((0..500).filter(|number| number % 3 == round % 3).map(key));
+        both.block((0..2_000).filter(|number| number % 3 == round % 3).map(key));
     }
-    for number in 0..600 {
+    for number in 0..2_200 {
         let key = key(number);
-        assert_eq!(old.way(&both.kv, Place::root(&key), &key).expect("reads"), both.past[0].0.prove(&key));
+        let way = old.way(Rows::fresh(&both.kv), Place::root(&key), &key).expect("reads");
+        assert_eq!(way, both.past[0].0.prove(&key));
     }
 }
