@@ -8,16 +8,37 @@ use countersign_proof::{Hash, Outcome, Transaction};
 use countersign_proto::v1;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 const RETRY: Duration = Duration::from_millis(200);
 
+/// The room of one transaction among those that the node owns, from when it is taken in to its answer.
+struct Room {
+    transaction: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
 impl Api {
-    /// One submission, from its bytes to its answer.
+    /// One submission, from its bytes to its answer. Refused when there is no room.
     pub(crate) async fn submit_one(&self, request: v1::SubmitRequest) -> Result<v1::SubmitResponse, Refusal> {
+        let transaction = self.owned.clone().try_acquire_owned();
+        let transaction = transaction.map_err(|_| overloaded("unanswered transactions", OWNED_MAX))?;
+        let bytes = self.owned_bytes.clone().try_acquire_many_owned(length(&request));
+        let bytes = bytes.map_err(|_| overloaded("bytes of unanswered transactions", OWNED_BYTES_MAX))?;
+        self.submit(request, Room { transaction, _bytes: bytes }).await
+    }
+
+    /// Waits for room, in turn with all others that do.
+    async fn room(&self, request: &v1::SubmitRequest) -> Room {
+        let never = "never closed";
+        let transaction = self.owned.clone().acquire_owned().await.expect(never);
+        Room { transaction, _bytes: self.owned_bytes.clone().acquire_many_owned(length(request)).await.expect(never) }
+    }
+
+    async fn submit(&self, request: v1::SubmitRequest, room: Room) -> Result<v1::SubmitResponse, Refusal> {
         let level = match request.level() {
             v1::Level::Committed => Level::Committed,
             v1::Level::All => Level::All,
@@ -28,18 +49,6 @@ impl Api {
             ms => Duration::from_millis(ms.into()).min(WAIT_MAX),
         };
         let deadline = Instant::now() + wait;
-        let overloaded = |what: &str, limit: usize| {
-            let detail = format!("this node owns as many {what} as it may ({limit}); try again");
-            Refusal::new("OVERLOADED", detail).retry(RETRY).fact("limit", limit)
-        };
-        let permit =
-            self.owned.clone().try_acquire_owned().map_err(|_| overloaded("unanswered transactions", OWNED_MAX))?;
-        let bytes = u32::try_from(request.transaction.len()).unwrap_or(u32::MAX);
-        let _bytes = self
-            .owned_bytes
-            .clone()
-            .try_acquire_many_owned(bytes)
-            .map_err(|_| overloaded("bytes of unanswered transactions", OWNED_BYTES_MAX))?;
         // Only now: whoever is refused for want of room costs us no reading.
         let transaction =
             Transaction::parse(request.transaction, self.reader.genesis_ref(), self.limits.transaction_bytes as usize)?;
@@ -51,13 +60,14 @@ impl Api {
             return Err(Refusal::field("FALSE_SIGNATURE", "signatures", "a signature of the transaction is false"));
         };
         let (answer, answered) = oneshot::channel();
-        let submission = Submission { transaction, level, deadline, answer: Some(answer), permit };
+        let submission = Submission { transaction, level, deadline, answer: Some(answer), permit: room.transaction };
         self.submissions.try_send(submission).map_err(|_| overloaded("submissions in its queue", OWNED_MAX))?;
         let answer = answered.await.unwrap_or(Answer::Unknown);
         respond(request.sequence, id, answer)
     }
 
-    /// Submissions in bulk. The stream is read no faster than it is answered.
+    /// Submissions in bulk. The stream is read no faster than it is answered, and no faster than there is room: whoever has
+    /// more is held back rather than refused, for a refusal costs both sides a message, and the next attempt another.
     pub(super) fn submit_many(&self, mut requests: Streaming<v1::SubmitRequest>) -> Streamed<v1::SubmitResponse> {
         let (answers, answered) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let api = self.clone();
@@ -68,10 +78,11 @@ impl Api {
                     Ok(Some(request)) => request,
                     Ok(None) | Err(_) => return,
                 };
+                let owned = api.room(&request).await;
                 let (api, answers) = (api.clone(), answers.clone());
                 tokio::spawn(async move {
                     let sequence = request.sequence;
-                    let answer = api.submit_one(request).await.unwrap_or_else(|refusal| refused(sequence, &refusal));
+                    let answer = api.submit(request, owned).await.unwrap_or_else(|refusal| refused(sequence, &refusal));
                     // A reader that is gone asks again with the same bytes.
                     drop(answers.send(Ok::<_, Status>(answer)).await);
                     drop(permit);
@@ -80,6 +91,16 @@ impl Api {
         });
         Box::pin(ReceiverStream::new(answered))
     }
+}
+
+fn overloaded(what: &str, limit: usize) -> Refusal {
+    let detail = format!("this node owns as many {what} as it may ({limit}); try again");
+    Refusal::new("OVERLOADED", detail).retry(RETRY).fact("limit", limit)
+}
+
+/// More than the limit of a transaction are refused when it is parsed: they need no more room than there is.
+fn length(request: &v1::SubmitRequest) -> u32 {
+    request.transaction.len().min(OWNED_BYTES_MAX) as u32
 }
 
 fn respond(sequence: u64, id: Hash, answer: Answer) -> Result<v1::SubmitResponse, Refusal> {
