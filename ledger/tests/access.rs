@@ -653,3 +653,59 @@ fn a_model_written_another_way_agrees() {
     }
     assert!(allowed > 1_000 && denied > 1_000, "{allowed} allowed, {denied} denied");
 }
+
+#[test]
+fn a_decision_that_is_remembered_is_the_one_that_a_fresh_rule_makes() {
+    let who = "permit(principal, action, resource) when";
+    let rule = cedar(
+        &["lines[*].price"],
+        "optional",
+        &[
+            ("owner", &format!("{who} {{ context.document.owner == principal.organisation.name }};")),
+            ("open", &format!("{who} {{ context.document.state == 1 && context.after.state == \"1\" }};")),
+            ("named", &format!("{who} {{ context.reader }};")),
+            ("line", &format!("{who} {{ context.element.by == principal.organisation.name }};")),
+            ("no_b", "forbid(principal, action, resource) when { context.document.tag == \"b\" };"),
+        ],
+    );
+    let remembering = rules(&rule);
+    let values = [json!(null), json!(1), json!("1"), json!(1.5), json!("b"), json!("a.example"), json!(["a.example"])];
+    let who = [principal("a.example/x", json!({})), principal("b.example/x", json!({}))];
+    let mut random = 7_u64;
+    let mut any = |values: &[Value]| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        values[(random >> 33) as usize % values.len()].clone()
+    };
+    let mut allowed = BTreeMap::new();
+    for round in 0..3_000 {
+        let mut document = || {
+            let mut document = json!({ "lines": [{ "by": any(&values), "price": any(&values) }] });
+            for name in ["owner", "state", "tag"] {
+                let value = any(&values);
+                // Absent is not null to JSON, and is to Cedar.
+                if !value.is_null() || round % 2 == 0 {
+                    document[name] = value;
+                }
+            }
+            if round % 3 == 0 {
+                let readers: Vec<Value> = vec![any(&[json!("a.example"), json!("b.example")])];
+                document["$access"] = json!({ "readers": readers });
+            }
+            document
+        };
+        let (before, after) = (document(), document());
+        let change = match round % 3 {
+            0 => Change { id: "T", before: None, after: Some(&after), said: Said::Whole },
+            1 => update(&before, &after, Said::Whole),
+            _ => Change { id: "T", before: Some(&before), after: None, said: Said::Change },
+        };
+        let principal = &who[round / 3 % 2];
+        let judge = |rules: &Rules| rules.check_change(principal, &change, &Allowance::default());
+        let verdict = judge(&remembering);
+        assert_eq!(verdict, judge(&rules(&rule)), "round {round}: {before} {after}");
+        *allowed.entry(verdict.is_ok()).or_insert(0) += 1;
+        let view = |rules: &Rules| rules.view(Some(principal), "T", &after, None);
+        assert_eq!(view(&remembering), view(&rules(&rule)), "round {round}: {after}");
+    }
+    assert!(allowed.values().all(|count| *count > 100), "{allowed:?}");
+}

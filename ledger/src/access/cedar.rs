@@ -12,7 +12,7 @@ use cedar_policy_core::ast;
 use cedar_policy_core::parser::parse_policy_to_est_and_ast;
 use countersign_proof::Named;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// Stack that parsing a policy is given: many times what the deepest of the longest kind takes, so that its verdict depends on
@@ -23,8 +23,8 @@ const EVALUATE_RED_ZONE_BYTES: usize = if cfg!(debug_assertions) { 3 << 20 } els
 const EVALUATE_STACK_BYTES: usize = 8 << 20;
 /// Open brackets within brackets in a policy's text.
 const BRACKETS_MAX: usize = 32;
-/// Decisions that are remembered.
-const DECIDED_MAX: usize = 65_536;
+/// Decisions that are remembered, of each collection: at most a megabyte or two.
+const DECIDED_MAX: usize = 8_192;
 
 /// The policies of one collection, sorted by the questions they can answer.
 #[derive(Debug)]
@@ -36,9 +36,13 @@ pub(super) struct Cedar {
     slots: Vec<Slot>,
     /// What any policy looks at.
     all: Mentions,
-    /// Decisions that look at no document, by slot and principal. They change no answer, only its cost.
-    decided: Mutex<BTreeMap<(usize, [u8; 32]), bool>>,
+    /// Decisions, each for all that it depends on. They change no answer, only its cost, and no units of work.
+    decided: Mutex<HashMap<Question, bool>>,
 }
+
+/// All that a decision depends on: the policies, who asks, and what they look at of the document; nothing for those that
+/// look at none.
+type Question = (usize, [u8; 32], Option<Vec<u8>>);
 
 /// What can decide one action on the document or on one field.
 #[derive(Debug)]
@@ -136,9 +140,31 @@ impl Cedar {
         field: Option<usize>,
         element: Option<&Value>,
     ) -> bool {
-        let slot = &self.slots[self.slot(action, field)];
-        // Where no policy looks at the document, all are free, and they have not allowed it.
-        !slot.mentions.none() && slot.ask(principal, facts.context(&slot.mentions, &self.all, element)).0
+        let at = self.slot(action, field);
+        let slot = &self.slots[at];
+        if slot.mentions.none() {
+            // All policies are free, and they have not allowed it.
+            return false;
+        }
+        let ask = || slot.ask(principal, facts.context(&slot.mentions, &self.all, element)).0;
+        match facts.question(&slot.mentions, element) {
+            Some(question) => self.decide((at, principal.digest, Some(question)), ask),
+            None => ask(),
+        }
+    }
+
+    fn decide(&self, question: Question, ask: impl FnOnce() -> bool) -> bool {
+        let locked = || self.decided.lock().expect("nobody panics with it");
+        if let Some(allowed) = locked().get(&question) {
+            return *allowed;
+        }
+        let allowed = ask();
+        let mut decided = locked();
+        if decided.len() >= DECIDED_MAX {
+            decided.clear();
+        }
+        decided.insert(question, allowed);
+        allowed
     }
 
     /// Whether the principal may do this to every document, whatever it holds.
@@ -148,17 +174,7 @@ impl Cedar {
         if slot.may_forbid {
             return false;
         }
-        let key = (at, principal.digest);
-        let mut decided = self.decided.lock().expect("nobody panics with it");
-        if let Some(allowed) = decided.get(&key) {
-            return *allowed;
-        }
-        let allowed = slot.judge(&slot.free, principal, ast::Context::empty()).0;
-        if decided.len() >= DECIDED_MAX {
-            decided.clear();
-        }
-        decided.insert(key, allowed);
-        allowed
+        self.decide((at, principal.digest, None), || slot.judge(&slot.free, principal, ast::Context::empty()).0)
     }
 
     /// The same, with Cedar's own account of it.

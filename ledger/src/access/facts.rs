@@ -10,6 +10,10 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What the members take that a question looks at, if its answer is to be remembered: those that say whose a document is,
+/// and where it stands, are short, and many documents have the same.
+const QUESTION_SIZE_MAX: u64 = 128;
+
 /// What policies may know about one document. Converted when first asked for, and then shared.
 pub(super) struct Facts<'a> {
     id: &'a str,
@@ -68,6 +72,39 @@ impl<'a> Facts<'a> {
             Names::Some(names) => names.iter().filter_map(|name| sizes().get(name.as_str())).sum(),
             Names::All => sizes().values().sum(),
         }
+    }
+
+    /// All that the answer to a question depends on, but who asks it; none where hardly two documents have it in common. The
+    /// same bytes say that the contexts are the same, as far as these policies look.
+    pub(super) fn question(&self, mentions: &Mentions, element: Option<&Value>) -> Option<Vec<u8>> {
+        let element = element.filter(|_| mentions.element);
+        if mentions.id || self.shown(mentions).saturating_add(element.map_or(0, size)) > QUESTION_SIZE_MAX {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(4 * QUESTION_SIZE_MAX as usize);
+        // JSON has no zero byte, so that one ends each value.
+        let mut put = |value: Option<&Value>| {
+            value.into_iter().for_each(|value| serde_json::to_writer(&mut bytes, value).expect("a Vec takes it"));
+            bytes.push(0);
+        };
+        let names = [&mentions.document, &mentions.after, &mentions.current];
+        for (names, value) in names.into_iter().zip([self.document, self.after, self.current]) {
+            match names {
+                Names::None => {}
+                Names::All => return None,
+                Names::Some(names) => {
+                    put(value.map(|_| &Value::Bool(true)));
+                    names.iter().for_each(|name| put(value.and_then(|value| value.get(name))));
+                }
+            }
+        }
+        put(element);
+        if mentions.named {
+            let (named, organisation) = (self.named(), self.organisation);
+            let said = [named.is_owner(organisation), named.is_reader(organisation), named.is_writer(organisation)];
+            said.iter().for_each(|said| put(Some(&Value::Bool(*said))));
+        }
+        Some(bytes)
     }
 
     /// The context of one question: only what its policies mention, converted as far as any policy needs it.
