@@ -69,8 +69,8 @@ pub(crate) struct Write {
 }
 
 impl StateTree {
-    /// The tree after `height`, which has this root. `since` are the keys that were set, once or more, from the height on that
-    /// [`StateTree::unsaved_from`] gave last.
+    /// The tree after `height`, which has this root. `since` are the keys that were set, once or more, from the height on
+    /// that [`StateTree::unsaved_from`] gave last. The rows of its pages are put, all at once.
     pub(crate) fn open(
         kv: &dyn Kv,
         height: u64,
@@ -115,8 +115,8 @@ impl StateTree {
         }
     }
 
-    /// Sets what the block at `height` writes, each key once and after so many changes in all, puts the rows into its batch, and gives the root. Readers wait
-    /// until [`StateTree::written`]; after an error there is no tree.
+    /// Sets what the block at `height` writes, each key once, after so many changes in all; puts the rows into its batch, and
+    /// gives the root. Readers wait until [`StateTree::written`]; after an error there is no tree.
     pub(crate) fn commit(
         &mut self,
         kv: &dyn Kv,

@@ -108,9 +108,10 @@ impl Recent {
     }
 
     fn keep(&mut self, height: u64, root: Arc<Page>, bytes: usize) {
-        if let Some(other) = self.trees.insert(height, Tree { root, bytes }) {
-            self.bytes -= other.bytes;
+        if self.trees.contains_key(&height) {
+            return;
         }
+        self.trees.insert(height, Tree { root, bytes });
         self.bytes += bytes;
         while self.trees.len() > 1 && (self.bytes > RECENT_BYTES_MAX || self.trees.len() as u64 > RECENT_HEIGHTS_MAX) {
             self.pop_first();
@@ -158,8 +159,8 @@ impl StateTrees {
         self.0.recent.lock().expect(NO_PANIC).era
     }
 
-    /// The way of a key in the tree after `height`, which has this root. `before` gives what the keys held after it that were written from then up
-    /// to a later height, which is the nearest one in memory. None when the height is not there.
+    /// The way of a key in the tree after `height`, which has this root. `before` gives what the keys held after it that
+    /// were written from then up to a later height, which is the nearest one in memory. None when the height is not there.
     pub(crate) fn way(
         &self,
         kv: &dyn Kv,
