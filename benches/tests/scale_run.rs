@@ -54,6 +54,17 @@ fn a_small_ledger_is_grown_measured_and_written() {
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "the ledger is gone again");
 }
 
+/// Some of the state's pages are in rows by then, and some are not: the ledger is opened again at each step, and every
+/// proof made there is verified.
+#[test]
+fn a_ledger_with_some_pages_saved_opens_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sizes = ["--documents", "80000", "--steps", "40000,80000", "--measured", "200", "--block", "500"];
+    let rest = ["--operations", "50", "--folder", folder.path().to_str().expect("UTF-8")];
+    let ended = scale(&[sizes.as_slice(), &rest].concat());
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
 #[test]
 fn a_disk_that_is_too_small_is_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -434,4 +434,22 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_keys_set_since_a_height_are_those_of_its_changes_and_all_later_ones() {
+        let (kv, mut batch) = (MemoryKv::new(), Batch::default());
+        let id = |height: u64, order: u32| format!("{height}-{order}");
+        for (height, order) in (0..6).flat_map(|height| (0..3).map(move |order| (height, order))) {
+            let (collection, id) = ("c".to_owned(), id(height, order));
+            let change = ChangeRow { collection, id, version: 1, leaf: 0 };
+            batch.put(CHANGES, pair_key(height, order), change.encode_to_vec());
+        }
+        kv.write(batch).expect("memory");
+        // The last height's changes cannot be there; were they, they would not be of this tip.
+        for state_from in 0..=5 {
+            let keys = keys_since(&kv, &TipRow { height: 4, state_from, ..TipRow::default() }).expect("reads");
+            let of = |height| (0..3).map(move |order| state_key("c", &id(height, order)));
+            assert_eq!(keys, (state_from..=4).flat_map(of).collect::<Vec<Hash>>(), "from {state_from}");
+        }
+    }
 }
