@@ -10,9 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 const NODES_MAX: usize = 1_000;
 const RECONCILE_EVERY: Duration = Duration::from_secs(1);
+/// A node whose organisation has left is still sent what is ordered for so long: else those who execute the block first
+/// hang up on it, and it never learns that the block is committed.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// One node as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +29,16 @@ pub struct NodeEntry {
     pub tls: PublicKey,
 }
 
+/// Nodes by name, `<organisation>/<node>`.
+type Nodes = BTreeMap<String, NodeEntry>;
+
 /// The nodes and the membership in force.
 #[derive(Debug, Clone)]
 pub struct Members {
-    /// Every node that takes part, by name, `<organisation>/<node>`: those of organisations that are in force or admitted.
-    pub nodes: BTreeMap<String, NodeEntry>,
+    /// Every node that takes part: those of organisations that are in force or admitted.
+    pub nodes: Nodes,
+    /// Those that took part a moment ago: they are still told so, and what they send counts no more.
+    pub leaving: Nodes,
     /// The voters' keys and the quorum.
     pub membership: Membership,
     /// The membership that is admitted and not active yet.
@@ -59,12 +68,17 @@ impl Members {
             };
             nodes.insert(version.record.id.clone(), entry);
         }
-        Ok(Members { nodes, membership, next })
+        Ok(Members { nodes, leaving: BTreeMap::new(), membership, next })
     }
 
-    /// The name of the node with this Raft id.
+    /// Those who are connected: who takes part, and who is leaving.
+    fn connected(&self) -> impl Iterator<Item = (&String, &NodeEntry)> {
+        self.nodes.iter().chain(&self.leaving)
+    }
+
+    /// The name of the node with this Raft id, of those that take part or are leaving.
     pub fn name_of(&self, raft: u64) -> Option<&str> {
-        self.nodes.iter().find(|(_, entry)| entry.raft == raft).map(|(name, _)| &name[..])
+        self.connected().find(|(_, entry)| entry.raft == raft).map(|(name, _)| &name[..])
     }
 
     /// The Raft ids of the voters.
@@ -76,7 +90,7 @@ impl Members {
     /// Who may connect.
     pub fn directory(&self) -> Result<Directory, NodeError> {
         let peer = |entry: &NodeEntry| Peer { address: entry.address.clone(), tls_key: *entry.tls.as_bytes() };
-        let peers = self.nodes.iter().map(|(name, entry)| (name.clone(), peer(entry))).collect();
+        let peers = self.connected().map(|(name, entry)| (name.clone(), peer(entry))).collect();
         Ok(Directory::new(peers)?)
     }
 }
@@ -96,6 +110,12 @@ pub(crate) async fn run(
     consensus: Consensus,
 ) -> Result<(), NodeError> {
     let mut governed = applied.borrow().governed_height;
+    let mut farewells = Farewells::default();
+    let publish = |read: Members| -> Result<(), NodeError> {
+        directory.send_replace(Arc::new(read.directory()?));
+        members.send_replace(Arc::new(read));
+        Ok(())
+    };
     let mut ticks = tokio::time::interval(RECONCILE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -110,15 +130,37 @@ pub(crate) async fn run(
                     continue;
                 }
                 governed = height;
-                let read = Members::read(&reader)?;
-                directory.send_replace(Arc::new(read.directory()?));
-                members.send_replace(Arc::new(read));
+                let mut read = Members::read(&reader)?;
+                read.leaving = farewells.after(&members.borrow(), &read.nodes, Instant::now());
+                publish(read)?;
             }
             _ = ticks.tick() => {
-                let now = members.borrow().clone();
+                let mut now = members.borrow().clone();
+                let leaving = farewells.after(&now, &now.nodes, Instant::now());
+                if leaving != now.leaving {
+                    publish(Members { leaving, ..(*now).clone() })?;
+                    now = members.borrow().clone();
+                }
                 follow(&now, &consensus).await;
             }
         }
+    }
+}
+
+/// Until when those who are leaving are kept.
+#[derive(Default)]
+struct Farewells(BTreeMap<String, Instant>);
+
+impl Farewells {
+    /// Who is leaving at `now`, when `nodes` take part after `before`.
+    fn after(&mut self, before: &Members, nodes: &Nodes, now: Instant) -> Nodes {
+        let gone = before.connected().filter(|(name, _)| !nodes.contains_key(*name));
+        let leaving: Nodes = gone
+            .filter(|(name, _)| now < *self.0.entry((*name).clone()).or_insert(now + FAREWELL))
+            .map(|(name, entry)| (name.clone(), entry.clone()))
+            .collect();
+        self.0.retain(|name, _| leaving.contains_key(name));
+        leaving
     }
 }
 
@@ -138,7 +180,8 @@ async fn follow(members: &Members, consensus: &Consensus) {
         log_change("voters changed", voters.len() as u64, consensus.set_voters(voters).await.map(drop));
         return;
     }
-    for id in status.observers.difference(&wanted) {
+    let told: BTreeSet<u64> = members.leaving.values().map(|entry| entry.raft).collect();
+    for id in status.observers.difference(&wanted).filter(|id| !told.contains(id)) {
         log_change("observer removed", *id, consensus.remove_observer(*id).await.map(drop));
     }
 }
@@ -147,5 +190,48 @@ fn log_change(what: &str, raft_id: u64, changed: Result<(), ConsensusError>) {
     match changed {
         Ok(()) => tracing::info!(raft_id, what),
         Err(error) => tracing::warn!(raft_id, what, %error, "not done yet"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FAREWELL, Farewells, Members, NodeEntry, Nodes};
+    use countersign_proof::{KeyPair, Membership, plain_hash};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    fn nodes(names: &[&str]) -> Nodes {
+        let key = |n: usize| KeyPair::from_seed(&[n as u8; 32]).public();
+        let entry = |n: usize| NodeEntry { address: format!("127.0.0.1:{n}"), raft: n as u64, tls: key(n) };
+        names.iter().enumerate().map(|(n, name)| ((*name).to_owned(), entry(n + 1))).collect()
+    }
+
+    fn members(nodes: Nodes, leaving: Nodes) -> Members {
+        let membership = Membership {
+            epoch: 0,
+            organisations: BTreeMap::new(),
+            previous: plain_hash(b""),
+            quorum: String::new(),
+            revoked: BTreeMap::new(),
+            v: 1,
+        };
+        Members { nodes, leaving, membership, next: None }
+    }
+
+    #[test]
+    fn who_has_left_is_connected_for_a_farewell_and_no_longer() {
+        let (four, three) = (nodes(&["a/1", "b/1", "c/1", "d/1"]), nodes(&["a/1", "b/1", "c/1"]));
+        let (mut farewells, start) = (Farewells::default(), Instant::now());
+        let leaving = farewells.after(&members(four.clone(), Nodes::new()), &three, start);
+        assert_eq!(leaving.keys().collect::<Vec<_>>(), ["d/1"]);
+        let after = members(three.clone(), leaving);
+        assert_eq!(after.name_of(4), Some("d/1"), "it is still sent what is ordered");
+        assert!(after.directory().expect("a directory").get("d/1").is_some());
+        let almost = start + FAREWELL - Duration::from_millis(1);
+        assert_eq!(farewells.after(&after, &three, almost), after.leaving, "a later change makes it no longer");
+        assert_eq!(farewells.after(&after, &four, almost), Nodes::new(), "admitted again, it takes part");
+        assert_eq!(farewells.after(&after, &three, almost), after.leaving, "and has a whole farewell");
+        assert_eq!(farewells.after(&after, &three, almost + FAREWELL), Nodes::new());
     }
 }

@@ -6,6 +6,7 @@ use countersign_testnet::{Network, Options, operations_account};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -43,6 +44,19 @@ fn verify(network: &Network, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// Stops a process for a while.
+fn pause(pid: u32, time: Duration) -> JoinHandle<()> {
+    let signal = move |name: &str| {
+        let status = Command::new("kill").args([name, &pid.to_string()]).status().expect("kill runs");
+        assert!(status.success(), "{name} {pid}");
+    };
+    signal("-STOP");
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        signal("-CONT");
+    })
+}
+
 #[test]
 fn an_organisation_joins_another_leaves_and_proofs_follow_from_the_genesis_hash() {
     let mut network = Network::start(Options::default()).expect("four nodes start");
@@ -51,7 +65,10 @@ fn an_organisation_joins_another_leaves_and_proofs_follow_from_the_genesis_hash(
     network.join("sw.example").expect("a fifth joins");
     network.wait_agreement(WITHIN).expect("five agree");
     write_and_prove(&network, "--replace", 1, "epoch-1.json");
-    network.leave("b6.example").expect("one leaves");
+    let leaver = network.nodes().iter().position(|node| node.organisation == "b6.example").expect("it is there");
+    let paused = pause(network.pid(leaver).expect("it runs"), Duration::from_millis(1_500));
+    network.leave("b6.example").expect("one leaves, and its node learns of it although it is late");
+    paused.join().expect("it went on");
     network.wait_agreement(WITHIN).expect("four agree");
     write_and_prove(&network, "--replace", 2, "epoch-2.json");
     for epoch in 0..3u64 {
