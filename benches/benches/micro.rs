@@ -13,7 +13,7 @@ mod records;
 #[path = "../src/taking.rs"]
 mod taking;
 
-use countersign_ledger::store::{Ledger, MemoryKv, Reader, StateCommitment, open_database};
+use countersign_ledger::store::{CacheSize, Ledger, MemoryKv, Reader, StateCommitment, open_database};
 use countersign_ledger::{Chain, Executor, Fate, Judged, judge, verify_batch, verify_one};
 use countersign_proof::*;
 use divan::Bencher;
@@ -189,7 +189,7 @@ fn decode_block(bencher: Bencher) {
 #[divan::bench(sample_size = 1, sample_count = 200)]
 fn state_commitment_of_block(bencher: Bencher) {
     let folder = TempDir::new().expect("a folder");
-    let kv = Arc::new(open_database(folder.path()).expect("an empty folder opens"));
+    let kv = Arc::new(open_database(folder.path(), CacheSize::default()).expect("an empty folder opens"));
     let (next, tree) = (Cell::new(0), Mutex::new(StateCommitment::empty(kv)));
     let tree = || tree.lock().expect("one thread");
     let keys = |count: u64| {
@@ -228,7 +228,7 @@ impl Proved {
     fn new() -> Proved {
         let folder = TempDir::new().expect("a folder");
         let founded = Arc::new(Founded::new(ORGANISATIONS, 256));
-        let mut taking = Taking::open(folder.path(), founded).expect("an empty folder opens");
+        let mut taking = Taking::open(folder.path(), founded, CacheSize::default()).expect("an empty folder opens");
         for first in (1..=PROVED).step_by(BLOCK as usize) {
             let one = |number| taking.founded.transaction(number..number + 1);
             let transactions = (first..first + BLOCK).map(one).collect();

@@ -1,7 +1,7 @@
 //! Print what unique keys and indexes cost a write and save a read.
 
 use clap::Args;
-use countersign_ledger::store::{Ledger, Position, Seek, open_database};
+use countersign_ledger::store::{CacheSize, Ledger, Position, Seek, open_database};
 use countersign_ledger::{Fate, Filter, Judged, schema::Schema};
 use countersign_proof::operation::Change;
 use countersign_proof::*;
@@ -101,7 +101,7 @@ impl Bench {
             serde_json::from_str(include_str!("../../proof/tests/vectors/ledger.json")).expect("the vectors");
         let genesis = Genesis::parse(vectors["genesis"].as_str().expect("text").as_bytes()).expect("a genesis");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let database = open_database(folder.path()).expect("an empty folder opens");
+        let database = open_database(folder.path(), CacheSize::default()).expect("an empty folder opens");
         let ledger = Ledger::open(Arc::new(database), &genesis).expect("a new ledger");
         let pointers = |name: &str, count: usize| (0..count).map(|n| format!("/{name}/{n}")).collect::<Vec<_>>();
         let schema = json!({

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::founded::{Founded, TERM};
-use countersign_ledger::store::{Ledger, Position, open_database};
+use countersign_ledger::store::{CacheSize, Ledger, Position, open_database};
 use countersign_ledger::{Fate, open, verify_batch};
 use countersign_proof::Transaction;
 use std::path::Path;
@@ -35,8 +35,8 @@ pub struct Taking {
 
 impl Taking {
     /// Opens the ledger in this folder, or founds it there.
-    pub fn open(folder: &Path, founded: Arc<Founded>) -> Result<Taking, Failure> {
-        let ledger = Ledger::open(Arc::new(open_database(folder)?), &founded.genesis)?;
+    pub fn open(folder: &Path, founded: Arc<Founded>, cache: CacheSize) -> Result<Taking, Failure> {
+        let ledger = Ledger::open(Arc::new(open_database(folder, cache)?), &founded.genesis)?.with_cache(cache);
         Ok(Taking { founded, ledger, spent: Spent::default() })
     }
 

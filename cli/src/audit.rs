@@ -6,7 +6,7 @@ use crate::output;
 use clap::{Args, ValueEnum};
 use countersign_client::v1::ExportedBlock;
 use countersign_client::{Client, ReceiptOf};
-use countersign_ledger::store::{Ledger, Position, open_database};
+use countersign_ledger::store::{CacheSize, Ledger, Position, open_database};
 use countersign_ledger::{Chain, Frontier, Judged, judge, verify_batch};
 use countersign_proof::cli::CliFailure;
 use countersign_proof::{
@@ -152,7 +152,7 @@ impl Auditor {
         let failed = |e: &dyn std::fmt::Display| Failure::Other(format!("the audit's own database: {e}"));
         let genesis = client.genesis().clone();
         // Block 0 follows from the genesis alone, so it is always executed.
-        let database = open_database(folder).map_err(|e| failed(&e))?;
+        let database = open_database(folder, CacheSize::default()).map_err(|e| failed(&e))?;
         let ledger = Ledger::open(Arc::new(database), &genesis).map_err(|e| failed(&e))?;
         let mut frontier =
             Frontier::load(0, |_, _| Err(ProofError::Malformed { field: "log", reason: "empty".into() }))

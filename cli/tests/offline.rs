@@ -1,5 +1,8 @@
 //! Run the commands that need no node: keys, genesis, and receipts of the golden ledger.
 
+use countersign_ledger::store::kv::{Batch, Kv};
+use countersign_ledger::store::{CacheSize, open_database};
+use prost::Message;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -107,6 +110,67 @@ fn founders_make_keys_nodes_and_a_signed_genesis() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let origin = format!("flights.example/{hash}");
     countersign_proto::Token::parse(token.trim_end(), &origin, now).expect("a token that holds");
+}
+
+/// Founds a ledger of two and gives the genesis hash; the node folder of the first is complete.
+fn found(folder: &Path) -> String {
+    std::fs::write(folder.join("schema.json"), r#"{ "type": "object" }"#).expect("written");
+    let mut line =
+        "genesis new --ledger flights.example --collection flights=schema.json:ua.example --out genesis.json"
+            .to_owned();
+    for name in ["ua", "dl"] {
+        let key = ok(folder, &format!("key new --out {name}.key"));
+        let node = format!("node init --folder {name} --node {name}.example/1 --address 127.0.0.1:{}", name.len());
+        ok(folder, &format!("{node} --api 127.0.0.1:0 --out {name}.json"));
+        line += &format!(" --organisation {name}.example={} --node-file {name}.json", key.trim_end());
+    }
+    let said = ok(folder, &format!("{line} --account ua.example/ops={}", ok(folder, "key new --out ops.key")));
+    for name in ["ua", "dl"] {
+        let sign = "genesis sign --genesis genesis.json --out genesis.signatures.json";
+        ok(folder, &format!("{sign} --organisation {name}.example --key {name}.key"));
+    }
+    for name in ["genesis.json", "genesis.signatures.json"] {
+        std::fs::copy(folder.join(name), folder.join("ua").join(name)).expect("copied");
+    }
+    said.lines().next().and_then(|l| l.strip_prefix("genesis hash  ")).expect("the hash").to_owned()
+}
+
+/// The beginning of the row from which a ledger is opened (docs/formats.md).
+#[derive(Clone, PartialEq, prost::Message)]
+struct Tip {
+    #[prost(uint32, tag = "9")]
+    layout: u32,
+}
+
+#[test]
+fn a_node_that_does_not_start_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let run = format!("node run --folder ua --genesis-hash {}", found(folder));
+    let config = folder.join("ua/node.toml");
+    let good = std::fs::read_to_string(&config).expect("there");
+    for (line, named) in
+        [("cache_mib = 47", "47 MiB of cache are not from 48 to 1048576"), ("cash_mib = 64", "cash_mib")]
+    {
+        std::fs::write(&config, format!("{line}\n{good}")).expect("written");
+        let said = fails(folder, &run, 10);
+        assert!(said.contains("node.toml") && said.contains(line) && said.contains(named), "{said}");
+    }
+    std::fs::write(&config, format!("cache_mib = 48\n{good}")).expect("written");
+    let ledger = folder.join("ua/ledger-0");
+    let database = open_database(&ledger, CacheSize::default()).expect("made");
+    let mut batch = Batch::default();
+    batch.put("meta", b"tip", Tip { layout: 4 }.encode_to_vec());
+    database.write(batch).and_then(|()| database.sync()).expect("written");
+    drop(database);
+    let said = fails(folder, &run, 11);
+    assert!(said.contains("layout 4") && said.contains("docs/operations.md"), "{said}");
+    let database = open_database(&ledger, CacheSize::default()).expect("opens");
+    assert_eq!(
+        database.get("meta", b"tip").expect("reads"),
+        Some(Tip { layout: 4 }.encode_to_vec()),
+        "it is left as it was"
+    );
 }
 
 #[test]

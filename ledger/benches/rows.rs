@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Bench, account_pair, on, pair};
-use countersign_ledger::store::{Ledger, Position, Reader, open_database};
+use countersign_ledger::store::{CacheSize, Ledger, Position, Reader, open_database};
 use countersign_ledger::{Chain, Judged, judge};
 use countersign_proof::{
     Body, Genesis, Hash, Limits, Membership, Proposal, ProposalHeader, Signer, canonical, inclusion_proof, operation,
@@ -65,7 +65,8 @@ struct Run {
 impl Run {
     fn begin(path: &Path) -> Run {
         let genesis = common::genesis();
-        let mut ledger = Ledger::open(Arc::new(open_database(path).expect("opens")), &genesis).expect("opens");
+        let mut ledger =
+            Ledger::open(Arc::new(open_database(path, CacheSize::default()).expect("opens")), &genesis).expect("opens");
         let (membership, limits) = ledger.in_force().expect("reads");
         let chain = ledger.chain().clone();
         Run { genesis, membership, limits, ledger, chain, made: 0, index: 0 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use countersign_ledger::store::kv::Kv;
-use countersign_ledger::store::{Ledger, MemoryKv, Position, open_database};
+use countersign_ledger::store::{CacheSize, Ledger, MemoryKv, Position, open_database};
 use countersign_ledger::{Fate, Skip};
 use countersign_proof::operation::Change;
 use countersign_proof::precondition::Condition;
@@ -186,7 +186,11 @@ fn memory_and_rocksdb_make_the_same_bytes_and_a_reopened_ledger_goes_on() {
     let mut seals = Vec::new();
     for on_disk in [false, true] {
         let open = || -> Arc<dyn Kv> {
-            if on_disk { Arc::new(open_database(folder.path()).expect("opens")) } else { memory.clone() }
+            if on_disk {
+                Arc::new(open_database(folder.path(), CacheSize::default()).expect("opens"))
+            } else {
+                memory.clone()
+            }
         };
         let mut made = Vec::new();
         for round in 0..3u64 {

@@ -6,7 +6,7 @@ use common::*;
 use countersign_ledger::index::{Index, Indexes};
 use countersign_ledger::schema::Schema;
 use countersign_ledger::store::kv::Kv;
-use countersign_ledger::store::{MemoryKv, Seek, open_database};
+use countersign_ledger::store::{CacheSize, MemoryKv, Seek, open_database};
 use countersign_ledger::{Fate, Filter, Rejection};
 use countersign_proof::operation::Change;
 use countersign_proof::precondition::Condition;
@@ -476,7 +476,7 @@ fn two_nodes_given_the_same_bytes_make_the_same_state_and_the_same_indexes() {
         seals.push(first.append(transactions).seal);
     }
     // The other has a disk, and executes the blocks again, as one that catches up does.
-    let disk: Arc<dyn Kv> = Arc::new(open_database(folder.path()).expect("opens"));
+    let disk: Arc<dyn Kv> = Arc::new(open_database(folder.path(), CacheSize::default()).expect("opens"));
     let mut second = Bench::over(disk);
     for height in 1..=first.ledger.chain().height {
         let block = first.ledger.reader().block(height).expect("reads").expect("there");

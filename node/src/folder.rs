@@ -7,6 +7,7 @@ use crate::sign_lock::SignLock;
 use crate::vouch::{ClientCertificates, IssuerConfig};
 use crate::witness::{OutsideWitness, WitnessConfig};
 use countersign_client::key_file;
+use countersign_ledger::store::CacheSize;
 use countersign_proof::{Genesis, Hash, KeyPair};
 use serde::Deserialize;
 use std::fs;
@@ -40,6 +41,9 @@ pub struct Config {
     /// Raft entries kept behind what may be purged, so that a member a little behind needs no catch-up.
     #[serde(default = "log_entries_kept")]
     pub log_entries_kept: u64,
+    /// MiB of memory in which the ledger's state and rows are kept; 384 when absent.
+    #[serde(default)]
+    pub cache_mib: CacheSize,
     /// The other logs that this node witnesses, on its http address.
     pub witness: Option<WitnessConfig>,
     /// The witnesses outside that are asked to cosign this ledger.

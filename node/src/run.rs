@@ -75,7 +75,8 @@ async fn run_on(folder: Folder, stations: tokio::runtime::Handle) -> Result<(), 
     let http_tls = config.http_tls.as_ref().map(|tls| http_tls::acceptor(&path, tls, clients)).transpose()?;
     let (vouched, fetches) = vouch::open(&folder)?;
     let seams = Seams {
-        ledger: Arc::new(open_database(&path.join("ledger-0"))?),
+        ledger: Arc::new(open_database(&path.join("ledger-0"), config.cache_mib)?),
+        cache: config.cache_mib,
         raft: Arc::new(RocksKv::open(&path.join("raft"), &FAMILIES)?),
         files: Arc::new(FolderFiles(path.clone())),
         clock: clock(),

@@ -33,7 +33,7 @@ use bytes::Bytes;
 use countersign_consensus::{Consensus, Position, Settings, Wire};
 use countersign_gateway::{Callers, Feeds, Governed, Progress, Sight, Vouched};
 use countersign_ledger::store::kv::Kv;
-use countersign_ledger::store::{Ledger, Reader};
+use countersign_ledger::store::{CacheSize, Ledger, Reader};
 use countersign_p2p::{Lane, Services, Sockets, Transport};
 use countersign_proof::{Checkpoint, Genesis, Leaf, organisation_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +62,8 @@ pub struct Identity {
 pub struct Seams {
     /// The ledger database.
     pub ledger: Arc<dyn Kv>,
+    /// How much of its state is kept in memory.
+    pub cache: CacheSize,
     /// The Raft log's database.
     pub raft: Arc<dyn Kv>,
     /// The small files beside them.
@@ -88,7 +90,7 @@ pub struct Node {
 
 /// Starts a node. Must be called on the runtime that shall carry Raft and the members' connections.
 pub async fn start(identity: Identity, seams: Seams) -> Result<Node, NodeError> {
-    let ledger = Ledger::open(seams.ledger.clone(), &identity.genesis)?;
+    let ledger = Ledger::open(seams.ledger.clone(), &identity.genesis)?.with_cache(seams.cache);
     let reader = ledger.reader();
     let first = Members::read(&reader)?;
     let (directory, directory_seen) = watch::channel(Arc::new(first.directory()?));

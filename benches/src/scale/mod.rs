@@ -13,6 +13,7 @@ use crate::machine::{Machine, now};
 use crate::records;
 use crate::taking::Taking;
 use clap::Args;
+use countersign_ledger::store::CacheSize;
 use probe::Folder;
 use report::{Report, Settings};
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub struct Arguments {
     /// Accounts that write in turn
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
     accounts: u16,
+    /// MiB of memory for the ledger's state and rows, as in node.toml
+    #[arg(long, default_value = "384", value_parser = cache)]
+    cache_mib: CacheSize,
     /// Where to keep the ledger meanwhile; a temporary folder, which goes, is made in it
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -76,7 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let folder = Folder { path: temporary.path().join("ledger"), arguments };
     let founded = Arc::new(Founded::new(arguments.organisations.into(), arguments.accounts.into()));
-    let mut taking = Taking::open(&folder.path, founded)?;
+    let mut taking = Taking::open(&folder.path, founded, arguments.cache_mib)?;
     for step in steps {
         (taking, report.steps) = folder.step(taking, report.steps, step)?;
     }
@@ -87,6 +91,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.ended = now();
     table::print(&report);
     arguments.json.iter().try_for_each(|path| report.write(path))
+}
+
+fn cache(mib: &str) -> Result<CacheSize, String> {
+    CacheSize::try_from(mib.parse::<u64>().map_err(|e| e.to_string())?)
 }
 
 /// Ascending; before each there is room for what is measured.

@@ -43,7 +43,7 @@ impl Folder<'_> {
         drop(taking);
         step.close_seconds = begun.elapsed().as_secs_f64();
         let begun = Instant::now();
-        let taking = Taking::open(&self.path, founded)?;
+        let taking = Taking::open(&self.path, founded, self.arguments.cache_mib)?;
         let reader = taking.ledger.reader();
         // What else a node reads before it serves.
         drop((reader.epochs()?, reader.newest_certificate()?));

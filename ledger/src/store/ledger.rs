@@ -1,6 +1,7 @@
 //! Append blocks to the ledger on disk: one atomic write each.
 
 use super::Position;
+use super::cache_size::CacheSize;
 use super::kv::{Batch, Kv, KvError};
 use super::log::{LogEdge, Roots};
 use super::reader::Reader;
@@ -44,9 +45,9 @@ pub struct Appended {
 }
 
 /// The database of a ledger in this folder.
-pub fn open_database(path: &Path) -> Result<RocksKv, KvError> {
+pub fn open_database(path: &Path, cache: CacheSize) -> Result<RocksKv, KvError> {
     let rows = |family| Rows { kept: true, sought: SOUGHT.contains(&family), hashes: HASHES.contains(&family) };
-    RocksKv::open_with(path, &FAMILIES, rows)
+    RocksKv::open_with(path, &FAMILIES, cache.rows_bytes(), rows)
 }
 
 impl Ledger {
@@ -69,6 +70,12 @@ impl Ledger {
         let state = StateTree::open(&*kv, chain.height, state_root(&*kv, &chain)?, keys_since(&*kv, &tip)?)?;
         let (genesis, executor) = (genesis.hash(), Executor::new(genesis.origin()));
         Ok(Ledger { kv, genesis, executor, log, roots: Arc::default(), state, chain, position })
+    }
+
+    /// Keeps so much of the state in memory.
+    pub fn with_cache(mut self, cache: CacheSize) -> Ledger {
+        self.state.keep_loaded(cache.state_bytes());
+        self
     }
 
     fn found(kv: Arc<dyn Kv>, genesis: &Genesis) -> Result<Ledger, LedgerError> {

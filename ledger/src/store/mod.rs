@@ -1,5 +1,6 @@
 //! Keep the ledger on disk: one atomic write a block.
 
+mod cache_size;
 mod commitment;
 mod countersigned;
 pub mod kv;
@@ -12,6 +13,7 @@ mod rows;
 mod seek;
 mod state_tree;
 
+pub use cache_size::CacheSize;
 #[doc(hidden)]
 pub use commitment::StateCommitment;
 pub use countersigned::{EVIDENCE_MAX, KeptCosignature};

@@ -7,6 +7,7 @@ use rocksdb::{
 };
 use std::path::Path;
 
+/// Of a database whose rows soon go again.
 const BLOCK_CACHE_BYTES: usize = 128 << 20;
 /// Of a part of a file's index or filter. Whole ones grow with the ledger: above a share of the cache, a 64th of it, RocksDB
 /// reads them anew for every key that it looks for.
@@ -15,6 +16,10 @@ const WRITE_BUFFER_BYTES: usize = 32 << 20;
 const WRITE_BUFFERS_TOTAL_BYTES: usize = 96 << 20;
 const OPEN_FILES_MAX: i32 = 512;
 const WAL_BYTES_PER_SYNC: u64 = 1 << 20;
+/// Three, the default, takes a third more time for the leaves and saves no byte: most of a row are hashes.
+const ZSTD_LEVEL: i32 = 1;
+/// Unused by Zstd; RocksDB's default.
+const WINDOW_BITS: i32 = -14;
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 /// Of a write buffer. It is set aside whole for each buffer of a sought family: 655 kB, ten bits for each of 500,000 keys.
 const BUFFER_FILTER_RATIO: f64 = 0.02;
@@ -42,10 +47,10 @@ pub(crate) struct Rows {
 impl RocksKv {
     /// Opens the database in the folder `path`, made when absent, with exactly these families, of rows that soon go again.
     pub fn open(path: &Path, families: &[Family]) -> Result<RocksKv, KvError> {
-        RocksKv::open_with(path, families, |_| Rows::default())
+        RocksKv::open_with(path, families, BLOCK_CACHE_BYTES, |_| Rows::default())
     }
 
-    /// The same, with rows of these kinds.
+    /// The same, with rows of these kinds and a cache of its own for them.
     ///
     /// A torn tail of the write-ahead log is what a power cut leaves, and is dropped: nothing in it was
     /// synced. Any other damage is refused, never skipped (the default mode drops synced records in
@@ -53,10 +58,11 @@ impl RocksKv {
     pub(crate) fn open_with(
         path: &Path,
         families: &[Family],
+        cache_bytes: usize,
         rows: impl Fn(Family) -> Rows,
     ) -> Result<RocksKv, KvError> {
         let name = path.display().to_string();
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let cache = Cache::new_lru_cache(cache_bytes);
         let options = |family: &Family| family_options(&cache, rows(family));
         let descriptors = families.iter().map(|family| ColumnFamilyDescriptor::new(*family, options(family)));
         let db = DB::open_cf_descriptors(&database_options(), path, descriptors)
@@ -112,6 +118,7 @@ fn family_options(cache: &Cache, rows: Rows) -> Options {
         options.set_compaction_style(DBCompactionStyle::Universal);
     } else if rows.kept {
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        options.set_bottommost_compression_options(WINDOW_BITS, ZSTD_LEVEL, 0, 0, true);
     }
     options
 }

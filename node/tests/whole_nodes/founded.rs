@@ -132,6 +132,7 @@ impl Founded {
             files: disks.files,
             clock: Arc::new(self.clock),
             sockets: Arc::new(self.network.sockets(&self.address(n))),
+            cache: Default::default(),
             verifier_threads: 0,
             vouched: Default::default(),
             consensus,

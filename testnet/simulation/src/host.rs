@@ -137,6 +137,7 @@ impl Host {
             files: Arc::new(PoweredFiles { files: self.files.clone(), locked: self.locked.clone(), power }),
             clock: self.clock.clone(),
             sockets: Arc::new(sockets),
+            cache: Default::default(),
             verifier_threads: 0,
             vouched: Default::default(),
             consensus: Settings { seed: self.random.next(), ..self.settings.clone() },

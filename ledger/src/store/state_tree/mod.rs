@@ -10,6 +10,7 @@ mod place;
 mod rows;
 mod trees;
 
+use super::CacheSize;
 use super::kv::{Batch, Kv, KvError};
 use super::rows::STATE_PAGES;
 use countersign_proof::Hash;
@@ -29,8 +30,6 @@ pub const STATE_WRITES_KEPT: usize = 65_536;
 /// What to tell whoever asks for the proof of a state further back.
 pub const STATE_KEPT: &str = "the state is provable for the newest 4096 heights, and for 65536 writes back";
 
-/// Bytes of pages in memory that belong to the newest tree; above it, those that were not changed for long are let go.
-const LOADED_BYTES_MAX: usize = 256 << 20;
 /// Changes of documents until a page that changed is saved: so many are read when the tree is opened, and their keys set
 /// anew, in half a second. More would save fewer rows the larger the tree is.
 const UNSAVED_CHANGES_MAX: u64 = 32_768;
@@ -51,6 +50,7 @@ pub(crate) struct StateTree {
     copied_bytes: usize,
     /// At least what the newest tree takes in memory.
     loaded_bytes: usize,
+    /// Of pages in memory that belong to the newest tree; above it, those that were not changed for long are let go.
     loaded_bytes_max: usize,
     unsaved_changes_max: u64,
 }
@@ -110,9 +110,14 @@ impl StateTree {
             changes: 0,
             copied_bytes: 0,
             loaded_bytes: 0,
-            loaded_bytes_max: LOADED_BYTES_MAX,
+            loaded_bytes_max: CacheSize::default().state_bytes(),
             unsaved_changes_max: UNSAVED_CHANGES_MAX,
         }
+    }
+
+    /// How many bytes of pages the newest tree may take in memory from now on.
+    pub(crate) fn keep_loaded(&mut self, bytes_max: usize) {
+        self.loaded_bytes_max = bytes_max;
     }
 
     /// Sets what the block at `height` writes, each key once, after so many changes in all; puts the rows into its batch, and

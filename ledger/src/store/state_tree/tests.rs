@@ -8,7 +8,12 @@ use super::*;
 use countersign_proof::{StateTree as Naive, plain_hash};
 use jmt::mock::MockTreeStore;
 use jmt::{KeyHash, Sha256Jmt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// More than any tree here takes.
+const ALL: usize = 1 << 30;
 
 /// Numbers without a pattern, the same at every run.
 struct Numbers(u64);
@@ -134,8 +139,8 @@ fn campaign(memory: usize, unsaved_changes_max: u64, reopen_every: u64) {
 
 #[test]
 fn roots_and_ways_are_those_of_two_other_trees() {
-    campaign(LOADED_BYTES_MAX, UNSAVED_CHANGES_MAX, u64::MAX);
-    campaign(LOADED_BYTES_MAX, 0, u64::MAX);
+    campaign(ALL, UNSAVED_CHANGES_MAX, u64::MAX);
+    campaign(ALL, 0, u64::MAX);
 }
 
 #[test]
@@ -143,7 +148,7 @@ fn they_are_the_same_when_pages_are_always_let_go_or_read_anew() {
     for unsaved_changes_max in [0, 50, UNSAVED_CHANGES_MAX] {
         campaign(0, unsaved_changes_max, u64::MAX);
         campaign(20_000, unsaved_changes_max, u64::MAX);
-        campaign(LOADED_BYTES_MAX, unsaved_changes_max, 5);
+        campaign(ALL, unsaved_changes_max, 5);
         campaign(0, unsaved_changes_max, 17);
     }
 }
@@ -209,7 +214,7 @@ fn a_row_that_is_not_what_a_parent_names_is_refused() {
 
 #[test]
 fn a_tree_opened_without_the_keys_that_were_set_since_is_refused() {
-    let mut both = Both::new(LOADED_BYTES_MAX, 500);
+    let mut both = Both::new(ALL, 500);
     for block in 0..20 {
         both.block((block * 90..block * 90 + 100).map(key));
     }
@@ -222,7 +227,7 @@ fn a_tree_opened_without_the_keys_that_were_set_since_is_refused() {
 
 #[test]
 fn nothing_is_copied_until_somebody_asks_for_a_tree() {
-    let mut both = Both::new(LOADED_BYTES_MAX, UNSAVED_CHANGES_MAX);
+    let mut both = Both::new(ALL, UNSAVED_CHANGES_MAX);
     let kept = |both: &Both| both.tree.shared.recent.lock().expect(NO_PANIC).trees.len() as u64;
     for _ in 0..3 {
         both.block((0..500).map(key));
@@ -248,7 +253,7 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 
 #[test]
 fn a_tree_of_before_is_read_while_the_next_is_made() {
-    let mut both = Both::new(LOADED_BYTES_MAX, 0);
+    let mut both = Both::new(ALL, 0);
     both.block((0..2_000).map(key));
     // Nothing of it is in memory but the root, so that whoever reads it must find each page as it was.
     both.reopen();
@@ -260,5 +265,73 @@ fn a_tree_of_before_is_read_while_the_next_is_made() {
         let key = key(number);
         let way = old.way(Rows::fresh(&both.kv), Place::root(&key), &key).expect("reads");
         assert_eq!(way, both.past[0].0.prove(&key));
+    }
+}
+
+/// What a reader needs of the heights there are: their trees, and what the keys that they set held before.
+type Past = Vec<(Arc<Naive>, BTreeMap<Hash, Option<Hash>>)>;
+
+/// Proves keys of heights old and new until the writer is gone; how many.
+fn prove_meanwhile(trees: &StateTrees, kv: &MemoryKv, past: &Mutex<Past>, seed: u64, is_over: &AtomicBool) -> u64 {
+    let (mut numbers, mut proved) = (Numbers(seed), 0);
+    while !is_over.load(Ordering::Acquire) {
+        let written = past.lock().expect(NO_PANIC).len() as u64;
+        let back = [1, 2, 5, written][numbers.below(4) as usize];
+        let height = written.saturating_sub(1 + numbers.below(back.max(1)));
+        let Some((naive, _)) = past.lock().expect(NO_PANIC).get(height as usize).cloned() else { continue };
+        let key = key(numbers.below(1_300));
+        let before = |last: u64| {
+            let past = past.lock().expect(NO_PANIC);
+            let mut all = BTreeMap::new();
+            for (key, record) in past[height as usize + 1..=last as usize].iter().flat_map(|(_, before)| before) {
+                all.entry(*key).or_insert(*record);
+            }
+            Ok(all)
+        };
+        // None: its block is not written yet.
+        let Some(way) = trees.way(kv, height, &naive.root(), &key, before).expect("reads") else { continue };
+        assert_eq!(way, naive.prove(&key), "{key} at {height}");
+        proved += 1;
+    }
+    proved
+}
+
+#[test]
+fn old_heights_are_proved_while_blocks_go_on_and_pages_are_let_go() {
+    for memory in [0, 20_000, ALL] {
+        let kv = MemoryKv::new();
+        let mut tree = StateTree { loaded_bytes_max: memory, unsaved_changes_max: 50, ..StateTree::empty() };
+        let (past, is_over) = (Mutex::new(Past::new()), AtomicBool::new(false));
+        let (mut numbers, mut naive, mut held) = (Numbers(7), Naive::default(), BTreeMap::new());
+        std::thread::scope(|scope| {
+            let (trees, kv_of, past_of, over) = (tree.trees(), &kv, &past, &is_over);
+            let reader = |seed: u64| {
+                let trees = trees.clone();
+                scope.spawn(move || prove_meanwhile(&trees, kv_of, past_of, seed, over))
+            };
+            let readers = [reader(1), reader(2), reader(3)];
+            for height in 0..400u64 {
+                let keys: BTreeSet<Hash> = (0..numbers.below(40)).map(|_| key(numbers.below(1_200))).collect();
+                let before = keys.iter().map(|key| (*key, held.get(key).copied())).collect();
+                for key in &keys {
+                    let record = plain_hash(&[&key.0[..], &height.to_be_bytes()].concat());
+                    held.insert(*key, record);
+                    naive.insert(*key, record);
+                }
+                let mut batch = Batch::default();
+                let writes = keys.iter().map(|key| Write { key: *key, record: held[key] });
+                let root = tree.commit(&kv, height, keys.len(), writes, &mut batch).expect("commits");
+                assert_eq!(root, naive.root());
+                kv.write(batch).expect("writes");
+                past.lock().expect(NO_PANIC).push((Arc::new(naive.clone()), before));
+                tree.written(height);
+                std::thread::yield_now();
+            }
+            is_over.store(true, Ordering::Release);
+            for reader in readers {
+                let proved = reader.join().expect("it reads what was");
+                assert!(proved > 0, "a reader with {memory} bytes proved nothing");
+            }
+        });
     }
 }
