@@ -73,12 +73,12 @@ impl Sight {
             true => self.current(&record.collection, &record.id)?,
             false => None,
         };
-        match rules.view(principal.as_deref(), &record.id, value, current.as_ref()) {
+        match rules.view(principal.as_deref(), &record.id, value, current.as_deref()) {
             View::Hidden => Ok(None),
             View::Shown { .. } if deleted => whole(version),
             View::Shown { redacted, .. } if redacted.is_empty() => whole(version),
             View::Shown { value, redacted } => {
-                let version = Version { salt: None, value: Some(value), ..version };
+                let version = Version { salt: None, value: Some(Arc::new(value)), ..version };
                 Ok(Some(Sighted { version, redacted }))
             }
         }
@@ -206,8 +206,8 @@ impl Sight {
         }
         // Execution compiled it before it was written.
         let corrupt = |message: String| KvError::Corrupt { family: "documents", message };
-        let definition: Collection = serde_json::from_value(version.value.unwrap_or_default())
-            .map_err(|error| corrupt(format!("$schemas/{collection}: {error}")))?;
+        let definition: Collection =
+            version.parsed().map_err(|error| corrupt(format!("$schemas/{collection}: {error}")))?;
         let rules = Rules::compile(&definition.access).map_err(|error| corrupt(error.to_string()))?;
         let compiled = (version.hash, Arc::new(rules));
         known.compiled.insert(collection.to_owned(), compiled.clone());
@@ -215,14 +215,14 @@ impl Sight {
     }
 
     /// The newest value; of a deleted document the last it had.
-    fn current(&self, collection: &str, id: &str) -> Result<Option<Value>, KvError> {
+    fn current(&self, collection: &str, id: &str) -> Result<Option<Arc<Value>>, KvError> {
         match self.reader.document(collection, id)? {
             Some(version) if version.value.is_none() => self.value_before(&version),
             found => Ok(found.and_then(|version| version.value)),
         }
     }
 
-    fn value_before(&self, version: &Version) -> Result<Option<Value>, KvError> {
+    fn value_before(&self, version: &Version) -> Result<Option<Arc<Value>>, KvError> {
         let record = &version.record;
         match record.version {
             1 => Ok(None),

@@ -4,15 +4,16 @@ use crate::rejection::{Code, Rejection};
 use countersign_proof::{INTEGER_MAX, NAMED_MEMBER, Named, operation::Change};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// The document's value after `change`, none after a deletion. `argument` is the JSON the operation carries.
 /// `named`: whether the collection's documents may have a `$access`.
 pub(crate) fn change(
     current: Option<&Value>,
     change: &Change,
-    argument: &Value,
+    argument: &Arc<Value>,
     named: Named,
-) -> Result<Option<Value>, Rejection> {
+) -> Result<Option<Arc<Value>>, Rejection> {
     let object = |value| object(value, named);
     if let Change::Create(_) = change {
         return match current {
@@ -26,16 +27,16 @@ pub(crate) fn change(
     let current = current.ok_or_else(|| Rejection::new(Code::NotFound, "the document does not exist"))?;
     match change {
         Change::Replace(_) => object(argument.clone()).map(Some),
-        Change::Patch(_) => object(merge(current.clone(), argument)).map(Some),
+        Change::Patch(_) => object(Arc::new(merge(current.clone(), argument))).map(Some),
         Change::Delete(_) => Ok(None),
-        Change::Increment(increment) => add(current.clone(), &increment.pointer, increment.by).map(Some),
-        Change::Append(append) => object(push(current.clone(), &append.pointer, argument)?).map(Some),
+        Change::Increment(increment) => add(current.clone(), &increment.pointer, increment.by).map(Arc::new).map(Some),
+        Change::Append(append) => object(Arc::new(push(current.clone(), &append.pointer, argument)?)).map(Some),
         _ => unreachable!("governance is not a change of a document"),
     }
 }
 
-fn object(value: Value, named: Named) -> Result<Value, Rejection> {
-    let Value::Object(members) = &value else {
+fn object(value: Arc<Value>, named: Named) -> Result<Arc<Value>, Rejection> {
+    let Value::Object(members) = &*value else {
         return Err(Rejection::new(Code::InvalidValue, "a document is a JSON object"));
     };
     let mut own = members.iter().filter(|(name, _)| named == Named::None || *name != NAMED_MEMBER);
@@ -142,7 +143,8 @@ mod tests {
     use serde_json::json;
 
     fn change(current: Option<&Value>, change: &Change, argument: &Value) -> Result<Option<Value>, Rejection> {
-        super::change(current, change, argument, Named::None)
+        let changed = super::change(current, change, &Arc::new(argument.clone()), Named::None)?;
+        Ok(changed.map(Arc::unwrap_or_clone))
     }
 
     fn code(result: Result<Option<Value>, Rejection>) -> Code {

@@ -3,6 +3,7 @@
 mod keyed;
 
 use crate::access::{self, Action, Allowance, Principal, Principals, Rules, Said, check_document};
+use crate::by_document::ByDocument;
 use crate::definition::Definition;
 use crate::governance::{Halt, LedgerRules, RULES_IMPLEMENTED, govern};
 use crate::index::IndexChanges;
@@ -110,7 +111,7 @@ pub struct Block {
 pub struct Executor {
     origin: String,
     /// The newest versions of the ledger's own documents, which every transaction asks for.
-    system: BTreeMap<(String, String), Option<Arc<Version>>>,
+    system: ByDocument<Option<Arc<Version>>>,
     collections: Memo<Definition>,
     accounts: Memo<Vec<PublicKey>>,
     principals: Principals,
@@ -123,7 +124,7 @@ impl Executor {
     pub fn new(origin: String) -> Executor {
         Executor {
             origin,
-            system: BTreeMap::new(),
+            system: ByDocument::default(),
             collections: Memo::new(COLLECTIONS_REMEMBERED),
             accounts: Memo::new(ACCOUNTS_REMEMBERED),
             principals: Principals::default(),
@@ -145,22 +146,21 @@ impl Executor {
         collection: &str,
         id: &str,
     ) -> Result<Option<Arc<Version>>, KvError> {
-        let at = (collection.to_owned(), id.to_owned());
-        if let Some(version) = self.system.get(&at) {
+        if let Some(version) = self.system.get(collection, id) {
             return Ok(version.clone());
         }
         let version = state.newest(collection, id)?;
         if self.system.len() >= SYSTEM_DOCUMENTS_REMEMBERED {
             self.system.clear();
         }
-        self.system.insert(at, version.clone());
+        self.system.insert(collection, id, version.clone());
         Ok(version)
     }
 
     /// The block's own overlay serves what it wrote; the next block reads it from the state.
     fn forget_written(&mut self, version: &Version) {
         if version.record.collection.starts_with('$') {
-            self.system.remove(&(version.record.collection.clone(), version.record.id.clone()));
+            self.system.remove(&version.record.collection, &version.record.id);
         }
     }
 
@@ -169,8 +169,7 @@ impl Executor {
         let membership = self.memberships.get(&membership, |version| Membership::parse(&canonical(&version.value)))?;
         let rules = self.system_document(state, "$rules", RULES_LEDGER)?.expect("genesis wrote it");
         let rules = self.rules.get(&rules, |version| {
-            serde_json::from_value::<LedgerRules>(version.value.clone().unwrap_or_default())
-                .map_err(|e| LedgerError::Genesis(format!("$rules/{RULES_LEDGER}: {e}")))
+            version.parsed::<LedgerRules>().map_err(|e| LedgerError::Genesis(format!("$rules/{RULES_LEDGER}: {e}")))
         })?;
         if rules.rules != RULES_IMPLEMENTED {
             return Err(LedgerError::UnknownRules { in_force: rules.rules, implemented: RULES_IMPLEMENTED });
@@ -199,7 +198,7 @@ impl Executor {
             membership,
             rules: rules.rules,
         };
-        let mut newest = BTreeMap::new();
+        let mut newest = ByDocument::default();
         for (position, transaction) in transactions.iter().enumerate() {
             let executed = match id_use(state, &block, &transaction.id)? {
                 Some(used) => repeat(transaction, position as u32, used),
@@ -216,7 +215,7 @@ impl Executor {
         state: &dyn StateReader,
         rules: &LedgerRules,
         block: &mut Block,
-        newest: &mut BTreeMap<(String, String), Arc<Version>>,
+        newest: &mut ByDocument<Arc<Version>>,
         time: u64,
         position: u32,
         transaction: &Transaction,
@@ -269,7 +268,7 @@ impl Executor {
                 for written in staged {
                     let Written { version, .. } = &written;
                     self.forget_written(version);
-                    newest.insert((version.record.collection.clone(), version.record.id.clone()), version.clone());
+                    newest.insert(&version.record.collection, &version.record.id, version.clone());
                     block.versions.push(written);
                 }
                 Fate::Applied
@@ -300,7 +299,7 @@ pub(crate) struct Scope<'a> {
     state: &'a dyn StateReader,
     block: &'a Block,
     /// The newest versions that earlier transactions of the block wrote.
-    newest: &'a BTreeMap<(String, String), Arc<Version>>,
+    newest: &'a ByDocument<Arc<Version>>,
     limits: Limits,
     /// The proposal's.
     time: u64,
@@ -369,7 +368,7 @@ impl Scope<'_> {
         Ok(())
     }
 
-    fn operate(&mut self, operation: &Operation, argument: &Value) -> Result<(), Halt> {
+    fn operate(&mut self, operation: &Operation, argument: &Arc<Value>) -> Result<(), Halt> {
         let change = operation.change.as_ref().expect("checked when it was parsed");
         if operation.is_governance() {
             return govern(self, change, argument);
@@ -378,12 +377,12 @@ impl Scope<'_> {
     }
 
     /// Access, precondition, existence, value, schema, unique keys: the code is that of the first that fails.
-    fn change_document(&mut self, operation: &Operation, change: &Change, argument: &Value) -> Result<(), Halt> {
+    fn change_document(&mut self, operation: &Operation, change: &Change, argument: &Arc<Value>) -> Result<(), Halt> {
         let definition = self.definition(&operation.collection)?;
         let principal = self.principal()?;
         let target = self.target(&definition, operation, argument)?;
         let before = self.newest(&operation.collection, &target.id)?;
-        let current = before.as_ref().and_then(|version| version.value.as_ref());
+        let current = before.as_ref().and_then(|version| version.value.as_deref());
         let changed = document::change(current, change, argument, definition.rules.named());
         let rules = &definition.rules;
         let allowance = &self.allowance;
@@ -416,7 +415,7 @@ impl Scope<'_> {
             definition.validate_within(value, &mut self.schema_units).map_err(schema_violation)?;
         }
         let document = (&operation.collection[..], &target.id[..]);
-        if let Err(halt) = self.reindex(&definition, document, current, value.as_ref().map(|(value, _)| value)) {
+        if let Err(halt) = self.reindex(&definition, document, current, value.as_ref().map(|(value, _)| &**value)) {
             return Err(self.without_hidden_holder(&definition.rules, &principal, document.0, halt)?);
         }
         self.stage(before.as_deref(), &operation.collection, &target.id, value);
@@ -470,7 +469,7 @@ impl Scope<'_> {
         if let Some(version) = staged.find(|v| v.record.collection == collection && v.record.id == id) {
             return Ok(Some(version.clone()));
         }
-        match self.newest.get(&(collection.to_owned(), id.to_owned())) {
+        match self.newest.get(collection, id) {
             Some(version) => Ok(Some(version.clone())),
             None if collection.starts_with('$') => self.executor.system_document(self.state, collection, id),
             None => self.state.newest(collection, id),
@@ -598,14 +597,14 @@ impl Scope<'_> {
         let before = self.newest(collection, id)?;
         let value = value.map(|value| {
             let bytes = canonical_value(&value).into();
-            (value, bytes)
+            (Arc::new(value), bytes)
         });
         self.stage(before.as_deref(), collection, id, value);
         Ok(())
     }
 
     /// Stages the version that follows `before`.
-    fn stage(&mut self, before: Option<&Version>, collection: &str, id: &str, value: Option<(Value, Arc<[u8]>)>) {
+    fn stage(&mut self, before: Option<&Version>, collection: &str, id: &str, value: Option<(Arc<Value>, Arc<[u8]>)>) {
         let writer = Writer {
             leaf: self.leaf,
             height: self.block.height,
@@ -631,7 +630,7 @@ impl Writer<'_> {
         before: Option<&Version>,
         collection: &str,
         id: &str,
-        value: Option<(Value, Arc<[u8]>)>,
+        value: Option<(Arc<Value>, Arc<[u8]>)>,
     ) -> Written {
         let salt = value.as_ref().map(|_| salt(self.nonce, collection, id));
         let (value, bytes) = value.unzip();
@@ -666,7 +665,7 @@ fn check_access(
     operation: &Operation,
     id: &str,
     before: Option<&Value>,
-    changed: &Result<Option<Value>, Rejection>,
+    changed: &Result<Option<Arc<Value>>, Rejection>,
     argument: &Value,
 ) -> Result<(), Rejection> {
     let change = operation.change.as_ref().expect("checked when it was parsed");
@@ -679,7 +678,7 @@ fn check_access(
         Change::Append(append) => (Action::Update, Some(&append.pointer[..]), Said::Change),
         _ => (Action::Update, None, Said::Whole),
     };
-    let after = changed.as_ref().ok().and_then(Option::as_ref);
+    let after = changed.as_ref().ok().and_then(Option::as_deref);
     let judged = access::Change { id, before, after, said };
     let mut verdict = match changed {
         Ok(_) => rules.check_change(principal, &judged, allowance),
@@ -728,7 +727,6 @@ fn schema_violation(violations: Vec<crate::Violation>) -> Rejection {
 
 fn parse_definition(version: &Version) -> Result<Definition, KvError> {
     let corrupt = |message: String| KvError::Corrupt { family: "documents", message };
-    let value = version.value.clone().unwrap_or_default();
-    let collection: Collection = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
+    let collection: Collection = version.parsed().map_err(|e| corrupt(e.to_string()))?;
     Definition::compile(&collection).map_err(|e| corrupt(e.to_string()))
 }

@@ -88,8 +88,8 @@ fn evolve_collection(scope: &mut Scope<'_>, name: &str, definition: &Value) -> R
     let unknown = || Rejection::new(Code::NotFound, format!("no collection {name:?}"));
     let before = scope.alive("$schemas", name)?.ok_or_else(unknown)?;
     let collection = check_definition(scope, definition)?;
-    let before: Collection = serde_json::from_value(before.value.clone().unwrap_or_default())
-        .map_err(|e| KvError::Corrupt { family: "documents", message: format!("$schemas: {e}") })?;
+    let before: Collection =
+        before.parsed().map_err(|e| KvError::Corrupt { family: "documents", message: format!("$schemas: {e}") })?;
     let mut breaks = breaks(&before.schema, &collection.schema);
     breaks.extend(named_break(before.access.named(), collection.access.named()));
     if !breaks.is_empty() {

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod access;
+mod by_document;
 mod definition;
 mod document;
 mod epoch;

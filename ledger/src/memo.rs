@@ -2,18 +2,18 @@
 
 use crate::state::Version;
 use countersign_proof::Hash;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Parsed forms of documents, keyed by id and valid for one record hash. It changes no result, only its cost.
 pub(crate) struct Memo<T> {
-    entries: BTreeMap<String, (Hash, Arc<T>)>,
+    entries: HashMap<String, (Hash, Arc<T>)>,
     entries_max: usize,
 }
 
 impl<T> Memo<T> {
     pub(crate) fn new(entries_max: usize) -> Memo<T> {
-        Memo { entries: BTreeMap::new(), entries_max }
+        Memo { entries: HashMap::new(), entries_max }
     }
 
     /// The parsed form of this version, from memory or by `parse`.

@@ -283,8 +283,7 @@ fn read<T: serde::de::DeserializeOwned>(
     id: &str,
 ) -> Result<Option<T>, KvError> {
     let Some(version) = scope.alive(collection, id)? else { return Ok(None) };
-    let value = version.value.clone().unwrap_or_default();
     let corrupt =
         |e: serde_json::Error| KvError::Corrupt { family: "documents", message: format!("{collection}: {e}") };
-    serde_json::from_value(value).map(Some).map_err(corrupt)
+    version.parsed().map(Some).map_err(corrupt)
 }

@@ -3,6 +3,7 @@
 use crate::index::Place;
 use crate::store::kv::KvError;
 use countersign_proof::{Hash, PublicKey, VersionRecord};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -15,8 +16,18 @@ pub struct Version {
     pub hash: Hash,
     /// The value's salt; none for a deletion.
     pub salt: Option<Hash>,
-    /// The value; none for a deletion.
-    pub value: Option<Value>,
+    /// The value; none for a deletion. It may be the transaction's own.
+    pub value: Option<Arc<Value>>,
+}
+
+impl Version {
+    /// Its value, read as what it is; the value of a deletion is null.
+    ///
+    /// # Errors
+    /// When the value does not have that form.
+    pub fn parsed<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(self.value.as_deref().unwrap_or(&Value::Null))
+    }
 }
 
 /// A version that a block writes, as the store takes it.

@@ -194,7 +194,8 @@ impl Campaign<'_> {
             for document in reader.documents(name, "", 1000).expect("reads").0 {
                 let id = document.record.id;
                 let versions = reader.history(name, &id, 1, 1000).expect("reads");
-                let values: Vec<Value> = versions.into_iter().filter_map(|version| version.value).collect();
+                let values: Vec<Value> =
+                    versions.into_iter().filter_map(|version| version.value.as_deref().cloned()).collect();
                 let Some(newest) = values.last() else { continue };
                 for (value, rules) in values.iter().flat_map(|value| rules.iter().map(move |rules| (value, rules))) {
                     for who in readers() {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Bench, create, on};
 use countersign_ledger::Version;
-use countersign_ledger::store::open_database;
+use countersign_ledger::store::{CacheSize, open_database};
 use countersign_proof::{Hash, Unit, canonical, operation::Change};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn run(bench: &mut Bench) -> Vec<Vec<Option<Value>>> {
         let transactions = transactions.collect();
         let appended = bench.append(transactions);
         let of_id = appended.block.versions.iter().filter(|written| written.version.record.id == ID);
-        assert_eq!(of_id.map(|written| written.version.value.clone()).collect::<Vec<_>>(), written);
+        assert_eq!(of_id.map(|written| written.version.value.as_deref().cloned()).collect::<Vec<_>>(), written);
         values.push(written);
     }
     values
@@ -52,7 +52,7 @@ fn check(bench: &Bench, values: &[Vec<Option<Value>>]) {
     let reader = bench.ledger.reader();
     let whole = reader.history("shipments", ID, 1, 100).expect("reads");
     let expected: Vec<_> = values.iter().flatten().cloned().collect();
-    assert_eq!(whole.iter().map(|version| version.value.clone()).collect::<Vec<_>>(), expected);
+    assert_eq!(whole.iter().map(|version| version.value.as_deref().cloned()).collect::<Vec<_>>(), expected);
     let mut previous: Option<Hash> = None;
     for (number, version) in (1..).zip(&whole) {
         assert_eq!((version.record.version, version.record.previous), (number, previous));
@@ -104,7 +104,7 @@ fn every_version_is_read_as_it_was_written_at_every_height() {
 #[test]
 fn a_ledger_on_disk_reads_the_same_after_it_was_opened_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let open = || Bench::over(Arc::new(open_database(folder.path()).expect("opens")));
+    let open = || Bench::over(Arc::new(open_database(folder.path(), CacheSize::default()).expect("opens")));
     let mut bench = open();
     let values = run(&mut bench);
     drop(bench);

@@ -5,7 +5,7 @@ use crate::hash::parse_hex;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 
 const PREFIX: &str = "ed25519:";
@@ -20,10 +20,7 @@ impl PublicKey {
         let array: [u8; 32] = bytes
             .try_into()
             .map_err(|_| ProofError::malformed("key", format!("{} bytes where 32 are needed", bytes.len())))?;
-        if !ENROLLABLE.with_borrow(|keys| keys.contains(&array)) {
-            check_enrollable(&array)?;
-            ENROLLABLE.with_borrow_mut(|keys| remember(keys, array));
-        }
+        enrolled_point(&array)?;
         Ok(PublicKey(array))
     }
 
@@ -41,7 +38,7 @@ impl PublicKey {
     /// Checks a signature singly and strictly (RFC 8032, no small-order parts), so that every other
     /// implementation accepts what we count.
     pub fn verify_strict(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        let key = VerifyingKey::from_bytes(&self.0).expect("checked when it was made");
+        let key = enrolled_point(&self.0).expect("checked when it was made");
         key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
@@ -50,18 +47,27 @@ impl PublicKey {
 const ENROLLABLE_MAX: usize = 4_096;
 
 thread_local! {
-    /// Keys that were checked before: decompressing one costs more than reading the rest of the transaction it signed.
-    static ENROLLABLE: RefCell<HashSet<[u8; 32]>> = RefCell::default();
+    /// Points of keys that were checked before: decompressing one costs more than reading the rest of the transaction it
+    /// signed, and a fifth of checking a signature.
+    static ENROLLABLE: RefCell<HashMap<[u8; 32], VerifyingKey>> = RefCell::default();
 }
 
-fn remember(keys: &mut HashSet<[u8; 32]>, key: [u8; 32]) {
-    if keys.len() >= ENROLLABLE_MAX {
-        keys.clear();
-    }
-    keys.insert(key);
+/// The point of a key that may be enrolled.
+fn enrolled_point(bytes: &[u8; 32]) -> Result<VerifyingKey, ProofError> {
+    ENROLLABLE.with_borrow_mut(|keys| {
+        if let Some(key) = keys.get(bytes) {
+            return Ok(*key);
+        }
+        let key = check_enrollable(bytes)?;
+        if keys.len() >= ENROLLABLE_MAX {
+            keys.clear();
+        }
+        keys.insert(*bytes, key);
+        Ok(key)
+    })
 }
 
-fn check_enrollable(bytes: &[u8; 32]) -> Result<(), ProofError> {
+fn check_enrollable(bytes: &[u8; 32]) -> Result<VerifyingKey, ProofError> {
     let key = VerifyingKey::from_bytes(bytes).map_err(|_| ProofError::malformed("key", "not a point of the curve"))?;
     if key.is_weak() {
         return Err(ProofError::malformed("key", "a weak key (small order)"));
@@ -69,7 +75,7 @@ fn check_enrollable(bytes: &[u8; 32]) -> Result<(), ProofError> {
     if !is_canonical(bytes) {
         return Err(ProofError::malformed("key", "not in canonical encoding"));
     }
-    Ok(())
+    Ok(key)
 }
 
 /// Whether the y coordinate is below p = 2^255 - 19.

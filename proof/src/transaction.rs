@@ -11,6 +11,7 @@ use crate::{Hash, KeyPair, ProofError, Proposed, PublicKey, check_account, plain
 use crate::{check_attributes, check_collection, check_document_id, check_name, check_node, parse_canonical_value};
 use prost::Message;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A signed transaction as it travels: the body's bytes and one signature for each signer.
 #[derive(Clone, PartialEq, Message)]
@@ -347,7 +348,7 @@ pub struct Transaction {
     /// The signed body, parsed.
     pub body: Body,
     /// For each operation the JSON it carries, parsed; null where it carries none.
-    pub values: Vec<Value>,
+    pub values: Vec<Arc<Value>>,
     /// The signers' keys, in their order.
     pub keys: Vec<PublicKey>,
     /// Their signatures.
@@ -369,7 +370,8 @@ impl Transaction {
         let outer: TransactionBytes = decode_minimal("transaction", &bytes)?;
         let body: Body = decode_minimal("body", &outer.body)?;
         check_body(&body, genesis)?;
-        let values = body.operations.iter().map(check_operation).collect::<Result<_, _>>()?;
+        let value = |operation| check_operation(operation).map(Arc::new);
+        let values = body.operations.iter().map(value).collect::<Result<_, _>>()?;
         let keys = signer_keys(&body)?;
         let signatures = fixed_signatures(&outer.signatures, keys.len())?;
         Ok(Transaction {

@@ -4,7 +4,7 @@ use super::Api;
 use super::openapi::Described;
 use crate::graphql::Typed;
 use crate::problem::Problem;
-use countersign_ledger::Definition;
+use countersign_ledger::{Definition, Version};
 use countersign_proof::{Access, Collection};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ impl Api {
             let known = before.by_name.get(&name).filter(|served| served.version == number).cloned();
             let served = match known {
                 Some(served) => served,
-                None => Arc::new(serve(name.clone(), number, version.value.unwrap_or_default())?),
+                None => Arc::new(serve(name.clone(), &version)?),
             };
             by_name.insert(name, served);
         }
@@ -72,14 +72,14 @@ impl Api {
     }
 }
 
-fn serve(name: String, version: u64, value: Value) -> Result<Served, Problem> {
+fn serve(name: String, version: &Version) -> Result<Served, Problem> {
     // Execution has compiled it before it was written.
     let broken = |error: String| {
         tracing::error!(collection = name, error, "a definition on the ledger does not parse");
         Problem::new("INTERNAL", format!("the definition of {name:?} could not be read; the node's log says why"))
     };
-    let collection: Collection = serde_json::from_value(value).map_err(|e| broken(e.to_string()))?;
+    let collection: Collection = version.parsed().map_err(|e| broken(e.to_string()))?;
     let compiled = Definition::compile(&collection).map_err(|e| broken(e.to_string()))?;
     let Collection { access, schema: definition } = collection;
-    Ok(Served { name, definition, access, compiled, version })
+    Ok(Served { name, definition, access, compiled, version: version.record.version })
 }

@@ -10,6 +10,7 @@ use countersign_ledger::Version;
 use countersign_proof::StateProof;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A version of a document as one caller sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -63,7 +64,7 @@ impl From<Sighted> for Seen {
             transaction: version.record.transaction.to_string(),
             deleted: version.value.is_none(),
             redacted,
-            value: version.value,
+            value: version.value.map(Arc::unwrap_or_clone),
         }
     }
 }

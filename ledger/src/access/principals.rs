@@ -5,7 +5,7 @@ use crate::state::Version;
 use crate::store::kv::KvError;
 use countersign_proof::Hash;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 const REMEMBERED: usize = 65_536;
@@ -13,7 +13,7 @@ const REMEMBERED: usize = 65_536;
 /// Principals by account, valid for one version of their organisation's document. It changes no decision, only its cost.
 #[derive(Debug, Default)]
 pub struct Principals {
-    known: BTreeMap<String, (Option<Hash>, Arc<Principal>)>,
+    known: HashMap<String, (Option<Hash>, Arc<Principal>)>,
 }
 
 impl Principals {

@@ -460,7 +460,7 @@ impl Reader {
         let version = self.document_at(collection, id, height)?;
         let neighbour = end.filter(|_| version.is_none());
         let (record, salt, value) = match version {
-            Some(version) => (Some(version.record), version.salt, version.value),
+            Some(version) => (Some(version.record), version.salt, version.value.map(Arc::unwrap_or_clone)),
             None => (None, None, None),
         };
         let seal = receipt.to_string();
@@ -489,7 +489,8 @@ impl Reader {
             let missing = || KvError::Corrupt { family: HISTORY, message: format!("{id}: a version is missing") };
             let before = self.replaced(collection, id, record.version - 1)?.ok_or_else(missing)?;
             let within = from <= before.record.height && before.record.height <= to;
-            let (salt, value) = if within { (before.salt, before.value) } else { (None, None) };
+            let (salt, value) =
+                if within { (before.salt, before.value.map(Arc::unwrap_or_clone)) } else { (None, None) };
             after = Some(before.record.clone());
             earlier.push(EarlierVersion { record: before.record, salt, value });
         }

@@ -7,6 +7,7 @@ use crate::index::IndexId;
 use crate::state::{IdUse, Version};
 use countersign_proof::{Hash, Leaf, TransactionLeaf, VersionRecord, value_hash};
 use prost::Message;
+use std::sync::Arc;
 
 /// Height to [`BlockRow`].
 pub(crate) const BLOCKS: Family = "blocks";
@@ -249,7 +250,7 @@ impl VersionRow {
         let corrupt = |message: String| KvError::Corrupt { family, message };
         let hash_of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hash(family, bytes)).transpose();
         let salt = hash_of(&self.salt)?;
-        let value = self.value.as_ref().map(|bytes| serde_json::from_slice(bytes)).transpose();
+        let value = self.value.as_ref().map(|bytes| serde_json::from_slice(bytes).map(Arc::new)).transpose();
         let record = VersionRecord {
             collection: collection.to_owned(),
             height: self.height,

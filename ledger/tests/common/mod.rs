@@ -120,7 +120,11 @@ impl Bench {
     }
 
     pub fn value(&self, collection: &str, id: &str) -> Option<Value> {
-        self.ledger.reader().document(collection, id).expect("reads").and_then(|version| version.value)
+        self.ledger
+            .reader()
+            .document(collection, id)
+            .expect("reads")
+            .and_then(|version| version.value.as_deref().cloned())
     }
 }
 

@@ -28,7 +28,7 @@ fn id_of(bytes: &[u8]) -> Result<Hash, Refusal> {
 /// A version as its caller sees it.
 pub(super) fn document(sighted: Sighted) -> v1::Document {
     let Sighted { version, redacted } = sighted;
-    countersign_proto::document(&version.record, version.salt, version.value.as_ref(), redacted)
+    countersign_proto::document(&version.record, version.salt, version.value.as_deref(), redacted)
 }
 
 impl Api {
