@@ -93,6 +93,17 @@ impl Members {
         let peers = self.connected().map(|(name, entry)| (name.clone(), peer(entry))).collect();
         Ok(Directory::new(peers)?)
     }
+
+    /// With their directory; without those who are leaving when there is no room for them, or one of them has the key of a
+    /// node that takes part.
+    fn connectable(mut self) -> Result<(Members, Directory), NodeError> {
+        if let Ok(directory) = self.directory() {
+            return Ok((self, directory));
+        }
+        self.leaving.clear();
+        let directory = self.directory()?;
+        Ok((self, directory))
+    }
 }
 
 fn read_membership(reader: &Reader, id: &str) -> Result<Option<Membership>, NodeError> {
@@ -112,7 +123,8 @@ pub(crate) async fn run(
     let mut governed = applied.borrow().governed_height;
     let mut farewells = Farewells::default();
     let publish = |read: Members| -> Result<(), NodeError> {
-        directory.send_replace(Arc::new(read.directory()?));
+        let (read, peers) = read.connectable()?;
+        directory.send_replace(Arc::new(peers));
         members.send_replace(Arc::new(read));
         Ok(())
     };
@@ -233,5 +245,12 @@ mod tests {
         assert_eq!(farewells.after(&after, &four, almost), Nodes::new(), "admitted again, it takes part");
         assert_eq!(farewells.after(&after, &three, almost), after.leaving, "and has a whole farewell");
         assert_eq!(farewells.after(&after, &three, almost + FAREWELL), Nodes::new());
+    }
+
+    #[test]
+    fn who_takes_part_is_connected_whatever_key_another_has_who_leaves() {
+        let (kept, directory) = members(nodes(&["a/1"]), nodes(&["b/1"])).connectable().expect("a directory");
+        assert!(kept.leaving.is_empty(), "it has the key of a/1");
+        assert!(directory.get("a/1").is_some() && directory.get("b/1").is_none());
     }
 }
