@@ -101,7 +101,7 @@ fn counters(clients: &Clients, places: &Places, reader: &Reader) -> Result<(), S
         let adds = clients.intents.iter().filter(applied).filter_map(|intent| intent.adds.as_ref());
         let sum: i64 = adds.filter(|(counter, _)| *counter == id).map(|(_, by)| by).sum();
         let document = reader.document(COLLECTION, &id).map_err(text)?;
-        let holds = number_in(document.as_ref().and_then(|version| version.value.as_ref()));
+        let holds = number_in(document.as_ref().and_then(|version| version.value.as_deref()));
         if holds != sum {
             return Err(format!("{id} holds {holds}, and {sum} was applied"));
         }
